@@ -1,0 +1,53 @@
+# Compiler flags that every target of ours gets, and the one way to declare a library or a test.
+
+add_library(sluice_options INTERFACE)
+target_include_directories(sluice_options INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(sluice_options INTERFACE -Wall -Wextra -Wpedantic $<$<BOOL:${SLUICE_WERROR}>:-Werror>)
+
+if(SLUICE_SANITIZE)
+  add_compile_options(-fsanitize=${SLUICE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${SLUICE_SANITIZE})
+endif()
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+# sluice_library(NAME SOURCES... [LINK targets...])
+function(sluice_library name)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PUBLIC sluice_options ${ARG_LINK})
+endfunction()
+
+# sluice_test(NAME SOURCES... [LINK targets...] [TIMEOUT seconds]): a GoogleTest program, one ctest entry.
+function(sluice_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "LINK" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PRIVATE sluice_options ${ARG_LINK} GTest::gtest_main)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS unit)
+endfunction()
+
+# sluice_fuzz(NAME SOURCE [LINK targets...]): a libFuzzer target in the fuzz preset; elsewhere a plain
+# program that runs the corpus in tests/fuzz/corpus/NAME once, as an ordinary test.
+if(SLUICE_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+function(sluice_fuzz name source)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  set(corpus ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
+  if(SLUICE_FUZZ)
+    add_executable(${name}_fuzz ${source})
+    target_link_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
+  else()
+    add_executable(${name}_fuzz ${source} ${PROJECT_SOURCE_DIR}/tests/fuzz/replay.cc)
+    add_test(NAME ${name}_corpus COMMAND ${name}_fuzz ${corpus})
+    set_tests_properties(${name}_corpus PROPERTIES TIMEOUT 120 LABELS unit)
+  endif()
+  target_link_libraries(${name}_fuzz PRIVATE sluice_options ${ARG_LINK})
+endfunction()

@@ -1,0 +1,71 @@
+#include "rpc/dispatcher.h"
+
+#include <stdexcept>
+
+#include "rpc/nearest.h"
+
+namespace sluice {
+namespace {
+
+Fault unknown(const std::string& name, const std::map<std::string, Method, std::less<>>& methods) {
+  std::vector<std::string_view> names;
+  names.reserve(methods.size());
+  for (const auto& [known, method] : methods) names.push_back(known);
+  std::string message = "method " + describe(Value(name)).substr(7) + " is not served here";  // without "string "
+  if (auto close = nearest(name, names); !close.empty()) message += "; did you mean '" + std::string(close) + "'?";
+  return Fault(Fault::Kind::no_such_method, message);
+}
+
+}  // namespace
+
+void Dispatcher::add(Handler& handler) {
+  auto serve = [this](std::string name, Method method) {
+    method.name = name;
+    auto [at, fresh] = methods_.try_emplace(std::move(name), std::move(method));
+    if (!fresh) throw std::logic_error("two methods are called '" + at->first + "'");
+    index_.emplace(at->first, &at->second);
+  };
+  for (Method& method : handler.methods()) {
+    if (handler.at_root()) serve(method.name, method);
+    std::string full = handler.name().empty() ? method.name : std::string(handler.name()) + "." + method.name;
+    serve(std::move(full), std::move(method));
+  }
+}
+
+const Method* Dispatcher::find(std::string_view name) const noexcept {
+  auto found = index_.find(name);
+  return found == index_.end() ? nullptr : found->second;
+}
+
+void Dispatcher::call(Call& call, Reply reply) const {
+  const Method* method = find(call.method);
+  if (!method) return reply(unknown(call.method, methods_));
+  if (method->waits || method->blocking) {
+    if (in_flight_.load(std::memory_order_relaxed) >= limits_.in_flight)
+      return reply(Fault(Fault::Kind::overloaded,
+                         "the gateway has " + std::to_string(limits_.in_flight) +
+                             " calls in flight, the most it takes (limits.calls_in_flight); try again in a moment",
+                         {{"retry_after_ms", 100}}));
+    reply.count_in(in_flight_);
+  }
+  if (method->blocking && workers_)
+    return workers_->run([this, method, call = std::move(call), reply = std::move(reply)]() mutable {
+      if (reply.cancelled()) return reply(Fault(Fault::Kind::cancelled, "the caller is gone"));
+      run(*method, call, std::move(reply));
+    });
+  run(*method, call, std::move(reply));
+}
+
+void Dispatcher::run(const Method& method, Call& call, Reply reply) const {
+  // A body that has moved the reply away and then throws has lost its right to answer; the Reply's
+  // own destructor then answers.
+  try {
+    method.body(call, std::move(reply));
+  } catch (const Fault& fault) {
+    if (reply) reply(fault);
+  } catch (const std::exception& error) {
+    if (reply) reply(Fault(Fault::Kind::internal, method.name + ": " + error.what()));
+  }
+}
+
+}  // namespace sluice

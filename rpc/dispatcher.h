@@ -1,0 +1,44 @@
+#pragma once
+// Dispatcher: from a method's name to its body. Filled at start, read-only and shared by all loops
+// afterwards. Outlives every call.
+
+#include <map>
+#include <string>
+#include <unordered_map>
+
+#include "rpc/handler.h"
+#include "rpc/workers.h"
+
+namespace sluice {
+
+class Dispatcher {
+ public:
+  struct Limits {
+    std::int64_t in_flight = 4096;  // calls that wait, of all transports together; more are shed as overloaded
+  };
+
+  // `workers` runs the methods marked blocking; nullptr: there are none.
+  explicit Dispatcher(Workers* workers = nullptr) : Dispatcher(workers, Limits{}) {}
+  Dispatcher(Workers* workers, Limits limits) : workers_(workers), limits_(limits) {}
+
+  void add(Handler&);  // the handler outlives the dispatcher; throws std::logic_error on a name served twice
+
+  const Method* find(std::string_view name) const noexcept;
+
+  // Runs the call; never throws. The reply is answered on the calling loop, at once or later.
+  void call(Call&, Reply) const;
+
+  // By name, sorted: for introspection.
+  const std::map<std::string, Method, std::less<>>& methods() const noexcept { return methods_; }
+
+ private:
+  void run(const Method&, Call&, Reply) const;
+
+  Workers* workers_;
+  Limits limits_;
+  std::map<std::string, Method, std::less<>> methods_;
+  std::unordered_map<std::string_view, const Method*> index_;  // into methods_, whose nodes stay put
+  mutable std::atomic<std::int64_t> in_flight_{0};
+};
+
+}  // namespace sluice

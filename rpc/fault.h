@@ -1,0 +1,114 @@
+#pragma once
+// Fault: the one way a call fails. Every wire's code for it stands in the table below, and nowhere else.
+// Codes: -32700..-32300 are the XML-RPC interoperability list (2001-05-16), -32099..-32000 are the
+// range it leaves to implementations. The zerorpc names are those that zerorpc-python itself raises,
+// so that clients which test for them keep working.
+
+#include <array>
+#include <cstdint>
+#include <exception>
+#include <string>
+#include <string_view>
+
+#include "rpc/value.h"
+
+namespace sluice {
+
+class Fault : public std::exception {
+ public:
+  enum class Kind : std::uint8_t {
+    parse_error,           // the bytes are no message of this protocol
+    unsupported_encoding,  // a message in an encoding that we do not read
+    invalid_character,     // a character that the encoding or the wire cannot carry
+    invalid_request,       // a message, but not a call
+    no_such_method,
+    bad_arguments,  // wrong number or type
+    application,    // the method ran and says no: division by zero
+    unauthenticated,
+    denied,
+    not_found,
+    conflict,           // the state of the world forbids it: a transaction that is over, a stale fencing token
+    overloaded,         // shed on purpose; trying again later may help
+    deadline_exceeded,  // the caller's or the gateway's limit of time
+    unavailable,        // no primary, no replica fresh enough; trying again may help
+    outcome_unknown,    // the reply of a write was lost: it may or may not have happened
+    sql_error,          // the database refused the statement; detail: "sqlstate" or "sqlite"
+    cancelled,
+    too_large,  // a limit of size, depth or number; the message names it
+    internal,   // a bug of ours
+  };
+
+  // `detail` goes to wires that can carry it, e.g. {"retry_after_ms": 50}.
+  Fault(Kind kind, std::string message, Value::Struct detail = {})
+      : kind_(kind), message_(std::move(message)), detail_(std::move(detail)) {}
+
+  // An application's own error by its own name ("ZeroDivisionError"), as Python callers expect it.
+  static Fault named(std::string name, std::string message) {
+    Fault fault(Kind::application, std::move(message));
+    fault.name_ = std::move(name);
+    return fault;
+  }
+
+  Kind kind() const noexcept { return kind_; }
+  const char* what() const noexcept override { return message_.c_str(); }
+  const std::string& message() const noexcept { return message_; }
+  const Value::Struct& detail() const noexcept { return detail_; }
+  std::string_view exception_name() const noexcept;  // what zerorpc calls it; valid while the Fault lives
+  int xmlrpc_code() const noexcept;
+
+  // What an XML-RPC faultString says: an application's error carries its name, as Python prints it.
+  std::string xmlrpc_string() const;
+
+ private:
+  Kind kind_;
+  std::string name_;  // only of named()
+  std::string message_;
+  Value::Struct detail_;
+};
+
+struct FaultCodes {
+  Fault::Kind kind;
+  std::string_view name;     // in logs and docs/faults.md
+  int xmlrpc;                // faultCode
+  std::string_view zerorpc;  // the exception name of an ERR event
+  bool retryable;            // may a client repeat a call that is safe to repeat?
+};
+
+inline constexpr std::array<FaultCodes, 19> kFaultCodes{{
+    {Fault::Kind::parse_error, "parse_error", -32700, "ValueError", false},
+    {Fault::Kind::unsupported_encoding, "unsupported_encoding", -32701, "ValueError", false},
+    {Fault::Kind::invalid_character, "invalid_character", -32702, "ValueError", false},
+    {Fault::Kind::invalid_request, "invalid_request", -32600, "ValueError", false},
+    {Fault::Kind::no_such_method, "no_such_method", -32601, "NameError", false},
+    {Fault::Kind::bad_arguments, "bad_arguments", -32602, "TypeError", false},
+    {Fault::Kind::application, "application", -32500, "RuntimeError", false},
+    {Fault::Kind::unauthenticated, "unauthenticated", -32001, "PermissionError", false},
+    {Fault::Kind::denied, "denied", -32003, "PermissionError", false},
+    {Fault::Kind::not_found, "not_found", -32004, "LookupError", false},
+    {Fault::Kind::conflict, "conflict", -32005, "ConflictError", false},
+    {Fault::Kind::overloaded, "overloaded", -32010, "BusyError", true},
+    {Fault::Kind::deadline_exceeded, "deadline_exceeded", -32011, "TimeoutExpired", true},
+    {Fault::Kind::unavailable, "unavailable", -32012, "UnavailableError", true},
+    {Fault::Kind::outcome_unknown, "outcome_unknown", -32013, "OutcomeUnknown", false},
+    {Fault::Kind::sql_error, "sql_error", -32020, "SqlError", false},
+    {Fault::Kind::cancelled, "cancelled", -32015, "CancelledError", false},
+    {Fault::Kind::too_large, "too_large", -32016, "OverflowError", false},
+    {Fault::Kind::internal, "internal", -32603, "RuntimeError", false},
+}};
+
+// The table is in the order of the enum: checked here, so that codes() may index.
+static_assert([] {
+  for (std::size_t i = 0; i < kFaultCodes.size(); ++i)
+    if (kFaultCodes[i].kind != static_cast<Fault::Kind>(i)) return false;
+  return true;
+}());
+
+constexpr const FaultCodes& codes(Fault::Kind kind) { return kFaultCodes[static_cast<std::size_t>(kind)]; }
+
+inline std::string_view Fault::exception_name() const noexcept {
+  return name_.empty() ? codes(kind_).zerorpc : std::string_view(name_);
+}
+inline int Fault::xmlrpc_code() const noexcept { return codes(kind_).xmlrpc; }
+inline std::string Fault::xmlrpc_string() const { return name_.empty() ? message_ : name_ + ": " + message_; }
+
+}  // namespace sluice

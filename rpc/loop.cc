@@ -1,0 +1,191 @@
+#include "rpc/loop.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+namespace sluice {
+namespace {
+
+thread_local Loop* running_loop = nullptr;
+
+[[noreturn]] void throw_errno(const char* what) { throw std::system_error(errno, std::generic_category(), what); }
+
+}  // namespace
+
+Loop::Loop() : start_(Clock::now()), now_(start_) {
+  epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+  if (epoll_ < 0) throw_errno("epoll_create1");
+  wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (wake_ < 0) {
+    ::close(epoll_);
+    throw_errno("eventfd");
+  }
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;  // edge: never read, the next write wakes again
+  event.data.ptr = nullptr;
+  ::epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event);
+}
+
+Loop::~Loop() {
+  tasks_.clear();
+  ::close(wake_);
+  ::close(epoll_);
+}
+
+Loop* Loop::current() noexcept { return running_loop; }
+
+void Loop::run() {
+  running_loop = this;
+  while (!stopping_.load(std::memory_order_acquire)) {
+    int count = ::epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), wait_ms());
+    if (count < 0 && errno != EINTR) throw_errno("epoll_wait");
+    now_ = Clock::now();
+    events_end_ = std::max(count, 0);
+    for (events_at_ = 0; events_at_ < events_end_;) {
+      auto& event = events_[static_cast<std::size_t>(events_at_++)];
+      if (event.data.ptr) static_cast<Watcher*>(event.data.ptr)->on_ready(event.events);
+    }
+    run_tasks();
+    run_timers();
+    run_turn_end();
+  }
+  running_loop = nullptr;
+}
+
+void Loop::stop() noexcept {
+  stopping_.store(true, std::memory_order_release);
+  ::eventfd_write(wake_, 1);
+}
+
+void Loop::post(Task task) {
+  bool wake;
+  {
+    std::lock_guard lock(tasks_mutex_);
+    tasks_.push_back(std::move(task));
+    wake = !tasks_waiting_.exchange(true, std::memory_order_acq_rel);
+  }
+  // On its own thread the loop looks at the queue before it sleeps; a second task finds it woken already.
+  if (wake && running_loop != this) ::eventfd_write(wake_, 1);
+}
+
+void Loop::watch(int fd, std::uint32_t events, Watcher& watcher) {
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = &watcher;
+  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) < 0) throw_errno("epoll_ctl");
+}
+
+void Loop::rewatch(int fd, std::uint32_t events, Watcher& watcher) noexcept {
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = &watcher;
+  ::epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event);
+}
+
+void Loop::unwatch(int fd, Watcher& watcher) noexcept {
+  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
+  // What epoll already reported in this turn must not reach an object that may be gone.
+  for (int i = events_at_; i < events_end_; ++i)
+    if (auto& event = events_[static_cast<std::size_t>(i)]; event.data.ptr == &watcher) event.data.ptr = nullptr;
+}
+
+void Loop::at_turn_end(TurnEnd& hook) { turn_ends_.push_back(&hook); }
+
+void Loop::forget(TurnEnd& hook) noexcept { std::replace(turn_ends_.begin(), turn_ends_.end(), &hook, static_cast<TurnEnd*>(nullptr)); }
+
+std::uint64_t Loop::tick_of(Clock::time_point when) const noexcept { return static_cast<std::uint64_t>((when - start_) / kTick); }
+
+int Loop::wait_ms() const noexcept {
+  if (tasks_waiting_.load(std::memory_order_acquire) || stopping_.load(std::memory_order_acquire)) return 0;
+  if (occupied_.none()) return -1;
+  for (std::size_t ahead = 1; ahead <= kSlots; ++ahead) {
+    if (!occupied_[(tick_ + ahead) % kSlots]) continue;
+    auto due = start_ + kTick * static_cast<std::int64_t>(tick_ + ahead);
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(due - Clock::now()).count();
+    return static_cast<int>(std::max<std::int64_t>(left, 0));
+  }
+  return -1;
+}
+
+void Loop::run_tasks() {
+  if (!tasks_waiting_.load(std::memory_order_acquire)) return;
+  {
+    std::lock_guard lock(tasks_mutex_);
+    running_tasks_.swap(tasks_);
+    tasks_waiting_.store(false, std::memory_order_release);
+  }
+  for (Task& task : running_tasks_) {
+    task();
+    task.reset();  // what it owns goes now, not when the whole batch is through
+  }
+  running_tasks_.clear();
+}
+
+void Loop::run_timers() {
+  const std::uint64_t now = tick_of(now_);
+  if (occupied_.none()) {
+    tick_ = now;
+    return;
+  }
+  // After a long pause every slot is visited once: that finds all that is due.
+  if (now - tick_ > kSlots) tick_ = now - kSlots;
+  while (tick_ < now) {
+    ++tick_;
+    // A task may start and stop any timer, so the slot is searched anew after each.
+    for (bool found = true; found;) {
+      found = false;
+      for (Timer* timer = slots_[tick_ % kSlots]; timer; timer = timer->next_) {
+        if (timer->due_ > now) continue;
+        timer->unlink();
+        Task task = std::move(timer->task_);
+        task();  // may destroy the timer
+        found = true;
+        break;
+      }
+    }
+  }
+}
+
+void Loop::run_turn_end() {
+  for (std::size_t i = 0; i < turn_ends_.size(); ++i)  // by index: a hook may register another
+    if (turn_ends_[i]) turn_ends_[i]->on_turn_end();
+  turn_ends_.clear();
+}
+
+void Timer::start(std::chrono::milliseconds after, Loop::Task task) {
+  stop();
+  task_ = std::move(task);
+  after = std::min<std::chrono::milliseconds>(after, std::chrono::hours(24 * 365));  // no wrap-around
+  const auto ticks = std::max<std::int64_t>((after + Loop::kTick - std::chrono::milliseconds(1)) / Loop::kTick, 0);
+  // Counted from the present and not from the turn's start, and at least one tick ahead of the wheel.
+  due_ = std::max(loop_->tick_of(Clock::now()) + static_cast<std::uint64_t>(ticks), loop_->tick_) + 1;
+  link(due_ % Loop::kSlots);
+}
+
+void Timer::stop() noexcept {
+  if (linked_) unlink();
+  task_.reset();
+}
+
+void Timer::link(std::size_t slot) noexcept {
+  previous_ = nullptr;
+  next_ = loop_->slots_[slot];
+  if (next_) next_->previous_ = this;
+  loop_->slots_[slot] = this;
+  loop_->occupied_.set(slot);
+  linked_ = true;
+}
+
+void Timer::unlink() noexcept {
+  const std::size_t slot = due_ % Loop::kSlots;
+  (previous_ ? previous_->next_ : loop_->slots_[slot]) = next_;
+  if (next_) next_->previous_ = previous_;
+  if (!loop_->slots_[slot]) loop_->occupied_.reset(slot);
+  linked_ = false;
+}
+
+}  // namespace sluice

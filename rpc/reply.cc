@@ -1,0 +1,36 @@
+#include "rpc/reply.h"
+
+#include <utility>
+
+namespace sluice {
+
+void Responder::cancel() noexcept {
+  if (cancelled_.exchange(true, std::memory_order_relaxed)) return;
+  auto then = std::move(on_cancel_);
+  if (then) then();
+}
+
+Reply::~Reply() {
+  if (to_) send(Fault(Fault::Kind::internal, "the method ended without an answer; this is a bug of the gateway's"));
+}
+
+void Reply::send(Outcome&& outcome) {
+  auto to = std::exchange(to_, nullptr);
+  if (!to) return;  // answered before
+  if (gauge_) std::exchange(gauge_, nullptr)->fetch_sub(1, std::memory_order_relaxed);
+  Loop& loop = to->loop();
+  if (Loop::current() == &loop) {
+    to->respond(ticket_, std::move(outcome));
+  } else {
+    loop.post([to = std::move(to), ticket = ticket_, outcome = std::move(outcome)]() mutable { to->respond(ticket, std::move(outcome)); });
+  }
+}
+
+void Reply::on_cancel(UniqueFunction<void()> then) {
+  if (to_->cancelled())
+    then();
+  else
+    to_->on_cancel_ = std::move(then);
+}
+
+}  // namespace sluice

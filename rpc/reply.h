@@ -1,0 +1,85 @@
+#pragma once
+// Reply: the one answer that a call gets. Move-only; answers a fault by itself if it is dropped.
+
+#include <atomic>
+#include <memory>
+#include <variant>
+
+#include "rpc/fault.h"
+#include "rpc/function.h"
+#include "rpc/loop.h"
+#include "rpc/source.h"
+
+namespace sluice {
+
+using Outcome = std::variant<Value, std::unique_ptr<Source>, Fault>;
+
+// The caller's side of a Reply, implemented by a transport: a connection, a channel.
+class Responder {
+ public:
+  explicit Responder(Loop& loop) noexcept : loop_(loop) {}
+  virtual ~Responder() = default;
+  Responder(const Responder&) = delete;
+  Responder& operator=(const Responder&) = delete;
+
+  // Called on loop(), exactly once for each Reply that was made, possibly from within
+  // Dispatcher::call(). `ticket` is what the Reply was made with. Must not throw.
+  virtual void respond(std::uint64_t ticket, Outcome&&) = 0;
+
+  Loop& loop() const noexcept { return loop_; }
+  bool cancelled() const noexcept { return cancelled_.load(std::memory_order_relaxed); }  // from any thread
+
+ protected:
+  // On loop(): the caller is gone or out of time. Work that asked to know is told; an answer that
+  // still comes is to be dropped by respond(). Only the first call does anything.
+  void cancel() noexcept;
+  // On loop(): the call is over, whoever waited for its cancelling need not.
+  void forget_cancel() noexcept { on_cancel_.reset(); }
+  // Ready for another call (a kept-alive connection that takes them in turn).
+  void renew() noexcept {
+    cancelled_.store(false, std::memory_order_relaxed);
+    on_cancel_.reset();
+  }
+
+ private:
+  friend class Reply;
+  Loop& loop_;
+  std::atomic<bool> cancelled_{false};
+  UniqueFunction<void()> on_cancel_;
+};
+
+class Reply {
+ public:
+  Reply() noexcept = default;
+  Reply(std::shared_ptr<Responder> to, std::uint64_t ticket = 0) noexcept : to_(std::move(to)), ticket_(ticket) {}
+  Reply(Reply&&) noexcept = default;
+  Reply& operator=(Reply&&) = delete;
+  ~Reply();  // unanswered: the caller gets an internal fault
+
+  // Answers, from any thread: off the caller's loop the answer is posted to it. The Reply is spent.
+  void operator()(Value value) { send(Outcome(std::move(value))); }
+  void operator()(std::unique_ptr<Source> source) { send(Outcome(std::move(source))); }
+  void operator()(Fault fault) { send(Outcome(std::move(fault))); }
+  void send(Outcome&&);
+
+  explicit operator bool() const noexcept { return to_ != nullptr; }  // not answered yet
+
+  Loop& loop() const noexcept { return to_->loop(); }
+  // Is the caller gone, or out of time? From any thread; long work asks now and then.
+  bool cancelled() const noexcept { return to_->cancelled(); }
+  // Only on loop(): `then` runs there when the caller goes before the answer. At most one.
+  void on_cancel(UniqueFunction<void()> then);
+
+  // Counts this call in `gauge` until it is answered. The gauge outlives the Reply.
+  void count_in(std::atomic<std::int64_t>& gauge) noexcept {
+    gauge_ = &gauge;
+    gauge.fetch_add(1, std::memory_order_relaxed);
+  }
+
+ private:
+  std::shared_ptr<Responder> to_;
+  std::uint64_t ticket_ = 0;
+  std::atomic<std::int64_t>* gauge_ = nullptr;
+};
+
+}  // namespace sluice

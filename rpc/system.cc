@@ -1,0 +1,139 @@
+#include "rpc/system.h"
+
+#include "rpc/introspection.h"
+
+namespace sluice {
+namespace {
+
+Value fault_struct(const Fault& fault) {
+  return Value::Struct{{"faultCode", fault.xmlrpc_code()}, {"faultString", fault.xmlrpc_string()}};
+}
+
+// One system.multicall under way: runs its calls one after the other, as their order may matter.
+class Multicall : public Responder, public std::enable_shared_from_this<Multicall> {
+ public:
+  Multicall(const Dispatcher& dispatcher, std::size_t gathered_items, Answer<Value::Array> answer, Value::Array calls)
+      : Responder(answer.reply().loop()),
+        dispatcher_(dispatcher),
+        gathered_items_(gathered_items),
+        answer_(std::move(answer)),
+        calls_(std::move(calls)) {
+    results_.reserve(calls_.size());
+  }
+
+  void start() {
+    answer_.reply().on_cancel([weak = weak_from_this()] {
+      if (auto self = weak.lock()) self->cancel();
+    });
+    run();
+  }
+
+  void respond(std::uint64_t, Outcome&& outcome) override {
+    if (auto* source = std::get_if<std::unique_ptr<Source>>(&outcome)) {
+      gather(std::move(*source), gathered_items_, [self = shared_from_this()](std::variant<Value, Fault> gathered) {
+        std::visit([&](auto& result) { self->take(result); }, gathered);
+      });
+    } else if (auto* value = std::get_if<Value>(&outcome)) {
+      take(*value);
+    } else {
+      take(std::get<Fault>(outcome));
+    }
+  }
+
+ private:
+  // Calls that answer at once are run in this loop and not one inside the other's answer.
+  void run() {
+    if (running_) return;
+    running_ = true;
+    while (results_.size() < calls_.size()) {
+      if (cancelled()) break;
+      const std::size_t before = results_.size();
+      one(calls_[before]);
+      if (results_.size() == before) break;  // answers later and comes back here
+    }
+    running_ = false;
+    if (results_.size() == calls_.size()) answer_(std::move(results_));
+  }
+
+  void one(Value& entry) {
+    auto* name = entry.find("methodName");
+    auto* params = entry.find("params");
+    const std::string* method = name ? name->get_if<std::string>() : nullptr;
+    if (!method || (params && !params->get_if<Value::Array>()))
+      return take(Fault(Fault::Kind::bad_arguments,
+                        "system.multicall: each call must be a struct {methodName: string, params: array}, not " + describe(entry)));
+    if (*method == "system.multicall")
+      return take(Fault(Fault::Kind::bad_arguments, "system.multicall: calls to system.multicall cannot be nested"));
+    Call call;
+    call.method = *method;
+    call.transport = "multicall";
+    if (params) call.args = *params->get_if<Value::Array>();
+    entry = Value();  // a thousand calls need not be kept twice
+    dispatcher_.call(call, Reply(shared_from_this()));
+  }
+
+  void take(Value& value) { add(Value::Array{std::move(value)}); }
+  void take(const Fault& fault) { add(fault_struct(fault)); }
+  void add(Value result) {
+    results_.push_back(std::move(result));
+    run();
+  }
+
+  const Dispatcher& dispatcher_;
+  std::size_t gathered_items_;
+  Answer<Value::Array> answer_;
+  Value::Array calls_, results_;
+  bool running_ = false;
+};
+
+}  // namespace
+
+std::vector<Method> System::methods() {
+  return {
+      method("listMethods", this, &System::list_methods, {}, "The names of all methods that are served here, sorted."),
+      method("methodHelp", this, &System::method_help, {"name"}, "The documentation of a method."),
+      method("methodSignature", this, &System::method_signature, {"name"},
+             "The signatures of a method: an array of [result, parameter types...], one for each way to call it."),
+      method("methodExist", this, &System::method_exist, {"name"}, "Is a method of that name served here?"),
+      method("getCapabilities", this, &System::get_capabilities, {}, "The specifications that this server follows."),
+      method("multicall", this, &System::multicall, {"calls"},
+             "Several calls in one: an array of {methodName, params}, run in order. Each answer is [value] or {faultCode, faultString}."),
+  };
+}
+
+const Method& System::known(const std::string& name) const {
+  if (const Method* found = dispatcher_.find(name)) return *found;
+  throw Fault(Fault::Kind::no_such_method, "method '" + name + "' is not served here; system.listMethods lists those that are");
+}
+
+Value::Array System::list_methods() const {
+  Value::Array names;
+  for (const auto& [name, method] : dispatcher_.methods()) names.emplace_back(name);
+  return names;
+}
+
+std::string System::method_help(std::string name) const { return known(name).help; }
+
+Value::Array System::method_signature(std::string name) const { return xmlrpc_signatures(known(name).signature); }
+
+bool System::method_exist(std::string name) const { return dispatcher_.find(name) != nullptr; }
+
+Value::Struct System::get_capabilities() const {
+  auto feature = [](const char* url, int version) { return Value(Value::Struct{{"specUrl", url}, {"specVersion", version}}); };
+  return {
+      {"xmlrpc", feature("http://www.xmlrpc.com/spec", 1)},
+      {"faults_interop", feature("http://xmlrpc-epi.sourceforge.net/specs/rfc.fault_codes.php", 20010516)},
+      {"introspection", feature("http://xmlrpc-c.sourceforge.net/introspection.html", 1)},
+      {"system.multicall", feature("http://www.xmlrpc.com/discuss/msgReader$1208", 1)},
+      {"nil", feature("http://www.ontosys.com/xml-rpc/extensions.php", 20010518)},
+  };
+}
+
+void System::multicall(Answer<Value::Array> answer, Value::Array calls) const {
+  if (calls.size() > limits_.multicall)
+    return answer(Fault(Fault::Kind::too_large, "system.multicall takes at most " + std::to_string(limits_.multicall) + " calls, " +
+                                                    std::to_string(calls.size()) + " came (limits.multicall); send them in parts"));
+  std::make_shared<Multicall>(dispatcher_, limits_.gathered_items, std::move(answer), std::move(calls))->start();
+}
+
+}  // namespace sluice
