@@ -1,0 +1,20 @@
+"""Rival: the same `add` on Python's own server, threaded and with keepalive, its best form."""
+
+import socketserver
+import sys
+from xmlrpc.server import SimpleXMLRPCRequestHandler, SimpleXMLRPCServer
+
+
+class Handler(SimpleXMLRPCRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+
+class Server(socketserver.ThreadingMixIn, SimpleXMLRPCServer):
+    daemon_threads = True
+    request_queue_size = 1024
+
+
+server = Server(("127.0.0.1", int(sys.argv[1])), Handler, logRequests=False)
+server.register_function(lambda a, b: a + b, "add")
+server.serve_forever()
