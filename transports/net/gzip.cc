@@ -1,0 +1,47 @@
+#include "transports/net/gzip.h"
+
+#include <zlib.h>
+
+#include <algorithm>
+
+namespace sluice::http {
+
+Inflated inflate(std::string_view bytes, std::size_t most, std::string& out) {
+  z_stream stream{};
+  if (::inflateInit2(&stream, 15 + 32) != Z_OK) return Inflated::damaged;  // +32: gzip or zlib by its header
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+  stream.avail_in = static_cast<uInt>(bytes.size());
+  // The room grows with what comes out, never with what the input claims.
+  std::size_t room = std::min<std::size_t>(most + 1, std::max<std::size_t>(4096, bytes.size() * 3));
+  std::size_t size = 0;
+  int state = Z_OK;
+  while (state == Z_OK && size <= most) {
+    out.resize(room);
+    stream.next_out = reinterpret_cast<Bytef*>(out.data() + size);
+    stream.avail_out = static_cast<uInt>(room - size);
+    state = ::inflate(&stream, Z_NO_FLUSH);
+    size = room - stream.avail_out;
+    if (stream.avail_out > 0) break;  // the input is used up
+    room = std::min(most + 1, room * 2);
+  }
+  ::inflateEnd(&stream);
+  out.resize(std::min(size, most));
+  if (size > most) return Inflated::too_large;
+  return state == Z_STREAM_END && stream.avail_in == 0 ? Inflated::whole : Inflated::damaged;
+}
+
+std::string gzip(std::string_view bytes) {
+  z_stream stream{};
+  if (::deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) return {};
+  std::string out(::deflateBound(&stream, bytes.size()), '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+  stream.avail_in = static_cast<uInt>(bytes.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  const bool whole = ::deflate(&stream, Z_FINISH) == Z_STREAM_END;
+  out.resize(whole ? out.size() - stream.avail_out : 0);
+  ::deflateEnd(&stream);
+  return out;
+}
+
+}  // namespace sluice::http

@@ -1,0 +1,153 @@
+#include "transports/net/request_parser.h"
+
+#include <algorithm>
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/http/error.hpp>
+
+namespace sluice::http {
+namespace {
+
+namespace beast = boost::beast;
+using beast::http::field;
+
+std::string_view view(beast::string_view text) { return {text.data(), text.size()}; }
+
+bool same(std::string_view a, std::string_view lower_case) {
+  return a.size() == lower_case.size() &&
+         std::equal(a.begin(), a.end(), lower_case.begin(), [](char x, char y) { return (x >= 'A' && x <= 'Z' ? x + 32 : x) == y; });
+}
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+// Accept-Encoding (RFC 9110, 12.5.3): is gzip in the list, with a weight above 0?
+bool lists_gzip(std::string_view value) {
+  while (!value.empty()) {
+    auto item = value.substr(0, value.find(','));
+    value.remove_prefix(std::min(value.size(), item.size() + 1));
+    auto coding = trimmed(item.substr(0, item.find(';')));
+    if (!same(coding, "gzip") && !same(coding, "x-gzip") && coding != "*") continue;
+    auto q = item.find("q=");
+    if (q == item.npos) return true;
+    return item.find_first_of("123456789", q) != item.npos;
+  }
+  return false;
+}
+
+}  // namespace
+
+RequestParser::RequestParser(const Limits& limits) : limits_(limits) {
+  eager(true);
+  header_limit(limits.header_bytes);
+  body_limit(limits.body_bytes);
+}
+
+std::size_t RequestParser::feed(std::string_view bytes) {
+  std::size_t used = 0;
+  fed_ = bytes;
+  // put() may stop between two parts of a message: it is fed again until it wants more than there is.
+  while (!is_done() && used < bytes.size()) {
+    Error error;
+    const std::size_t taken = put(boost::asio::const_buffer(bytes.data() + used, bytes.size() - used), error);
+    used += taken;
+    if (error == beast::http::error::need_more) {
+      // What is kept is an unfinished line of the headers or of a chunk's head; it must not grow for ever.
+      if (!refusal_.status && bytes.size() - used > limits_.header_bytes) explain(beast::http::error::header_limit);
+      break;
+    }
+    if (error) {
+      explain(error);
+      break;
+    }
+  }
+  fed_ = {};
+  return used;
+}
+
+void RequestParser::on_request_impl(beast::http::verb, Text method, Text target, int version, Error& error) {
+  method_ = view(method);
+  target_ = view(target);
+  http_1_0_ = version == 10;
+  header_bytes_ = method_.size() + target_.size() + 12;
+  if (header_bytes_ > limits_.header_bytes) refuse(414, "the request's target is too long", error);
+}
+
+void RequestParser::on_field_impl(field name, Text name_text, Text value_text, Error& error) {
+  const std::string_view value = view(value_text);
+  header_bytes_ += name_text.size() + value.size() + 4;
+  if (++fields_ > limits_.headers) return refuse(431, "more than " + std::to_string(limits_.headers) + " headers", error);
+  if (header_bytes_ > limits_.header_bytes) return explain(error = beast::http::error::header_limit);
+  // Beast joins a folded value in a buffer of its own; RFC 9112, 5.2 has a server refuse folding.
+  if (!value.empty() && (value.data() < fed_.data() || value.data() >= fed_.data() + fed_.size()))
+    return refuse(400, "a header is folded over two lines, which HTTP/1.1 has given up", error);
+  if (is_header_done()) return;  // a trailer: read and ignored
+
+  switch (name) {
+    case field::host:
+      if (host_) return refuse(400, "two Host headers", error);
+      host_ = true;
+      break;
+    case field::content_length:
+      if (length_) return refuse(400, "two Content-Length headers", error);
+      length_ = true;
+      break;
+    case field::transfer_encoding:
+      if (!same(trimmed(value), "chunked"))
+        return refuse(501, "Transfer-Encoding '" + std::string(value.substr(0, 40)) + "' is not served; send 'chunked' or a Content-Length", error);
+      break;
+    case field::content_type: content_type_ = value; break;
+    case field::content_encoding:
+      if (same(value, "gzip") || same(value, "x-gzip") || same(value, "deflate"))
+        gzipped_ = true;
+      else if (!same(value, "identity"))
+        return refuse(415, "Content-Encoding '" + std::string(value.substr(0, 40)) + "' is not served; send gzip, deflate or none", error);
+      break;
+    case field::accept_encoding: accepts_gzip_ = accepts_gzip_ || lists_gzip(value); break;
+    case field::expect:
+      if (!same(value, "100-continue"))
+        return refuse(417, "Expect '" + std::string(value.substr(0, 40)) + "' is not served, only 100-continue", error);
+      expects_continue_ = !http_1_0_;
+      break;
+    default: break;
+  }
+}
+
+void RequestParser::on_header_impl(Error& error) {
+  if (!host_ && !http_1_0_) refuse(400, "an HTTP/1.1 request needs a Host header", error);
+}
+
+std::size_t RequestParser::on_body_impl(Text part, Error&) {
+  if (body_.empty() && part.size() == content_length().value_or(0))
+    body_view_ = view(part);
+  else
+    body_.append(part.data(), part.size());
+  return part.size();
+}
+
+std::size_t RequestParser::on_chunk_body_impl(std::uint64_t, Text part, Error&) {
+  body_.append(part.data(), part.size());
+  return part.size();
+}
+
+void RequestParser::refuse(int status, std::string reason, Error& error) {
+  refusal_ = {status, std::move(reason)};
+  error = beast::http::error::bad_value;  // any error stops Beast; explain() keeps the first refusal
+}
+
+void RequestParser::explain(const Error& error) {
+  namespace http = beast::http;
+  if (refusal_.status) return;
+  if (error == http::error::header_limit)
+    refusal_ = {431, "the headers are longer than " + std::to_string(limits_.header_bytes) + " bytes (limits.header_bytes)"};
+  else if (error == http::error::body_limit)
+    refusal_ = {413, "the body is longer than " + std::to_string(limits_.body_bytes) + " bytes (limits.body_bytes)"};
+  else if (error == http::error::bad_version)
+    refusal_ = {505, "only HTTP/1.0 and HTTP/1.1 are served"};
+  else
+    refusal_ = {400, "not an HTTP/1.1 request: " + error.message()};
+}
+
+}  // namespace sluice::http
