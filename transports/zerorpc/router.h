@@ -1,0 +1,54 @@
+#pragma once
+// Router: our one ROUTER socket. The only file beside the client that sees libzmq.
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+#include <zmq.hpp>
+
+namespace sluice::zerorpc {
+
+struct RouterOptions {
+  std::size_t message_bytes = 16 * 1024 * 1024;  // of one frame; a longer one ends its connection, as libzmq does it
+  int queued_messages = 1000;                    // of one caller, in libzmq, each way
+  int handshake_ms = 10'000;
+  int linger_ms = 1000;  // how long answers may take to leave when the gateway stops
+};
+
+// One message as it came; the views point into the Router and hold until the next receive().
+struct Incoming {
+  std::string_view identity;             // the caller, as libzmq knows it
+  std::array<std::string_view, 4> more;  // frames that stood between it and the delimiter; none, as a rule
+  std::size_t more_count = 0;
+  std::string_view payload;
+};
+
+// Who gets an answer: the caller's identity, then the frames that were between it and the delimiter.
+using Address = std::vector<std::string>;
+
+class Router {
+ public:
+  enum class Got : std::uint8_t { message, nothing, malformed };
+  enum class Sent : std::uint8_t { sent, full, gone };  // full: that caller's queue; gone: no such caller any more
+
+  explicit Router(RouterOptions);
+
+  std::string bind(const std::string& endpoint);  // as bound; throws std::runtime_error
+  void unbind(const std::string& endpoint) noexcept;
+  int fd() const;         // readable when libzmq has news; edge-triggered, so ask readable() after every batch of sends
+  bool readable() const;  // does a message wait?
+
+  Got receive(Incoming&);
+  // Frames one after the other in `bytes`, of these lengths; the first is the identity.
+  Sent send(std::string_view bytes, const std::size_t* lengths, std::size_t count);
+
+ private:
+  static constexpr std::size_t kFrames = 7;  // identity, up to 4 more, delimiter, payload
+
+  zmq::context_t context_;
+  zmq::socket_t socket_;
+  std::array<zmq::message_t, kFrames> frames_;
+};
+
+}  // namespace sluice::zerorpc
