@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <system_error>
 
@@ -99,16 +100,26 @@ void Loop::forget(TurnEnd& hook) noexcept { std::replace(turn_ends_.begin(), tur
 
 std::uint64_t Loop::tick_of(Clock::time_point when) const noexcept { return static_cast<std::uint64_t>((when - start_) / kTick); }
 
+// The first slot at or after `from`, around the wheel, that holds a timer; kSlots when none does.
+std::size_t Loop::next_occupied(std::size_t from) const noexcept {
+  constexpr std::size_t words = kSlots / 64;
+  std::uint64_t bits = occupied_[from / 64] & (~std::uint64_t{0} << from % 64);
+  for (std::size_t i = 0;; ++i) {
+    const std::size_t word = (from / 64 + i) % words;
+    if (i > 0) bits = occupied_[word];
+    if (bits) return word * 64 + static_cast<std::size_t>(std::countr_zero(bits));
+    if (i == words) return kSlots;
+  }
+}
+
 int Loop::wait_ms() const noexcept {
   if (tasks_waiting_.load(std::memory_order_acquire) || stopping_.load(std::memory_order_acquire)) return 0;
-  if (occupied_.none()) return -1;
-  for (std::size_t ahead = 1; ahead <= kSlots; ++ahead) {
-    if (!occupied_[(tick_ + ahead) % kSlots]) continue;
-    auto due = start_ + kTick * static_cast<std::int64_t>(tick_ + ahead);
-    auto left = std::chrono::ceil<std::chrono::milliseconds>(due - Clock::now()).count();
-    return static_cast<int>(std::max<std::int64_t>(left, 0));
-  }
-  return -1;
+  const std::size_t slot = next_occupied((tick_ + 1) % kSlots);
+  if (slot == kSlots) return -1;
+  const std::uint64_t ahead = 1 + (slot + kSlots - (tick_ + 1) % kSlots) % kSlots;
+  const auto due = start_ + kTick * static_cast<std::int64_t>(tick_ + ahead);
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - Clock::now()).count();
+  return static_cast<int>(std::max<std::int64_t>(left, 0));
 }
 
 void Loop::run_tasks() {
@@ -127,7 +138,7 @@ void Loop::run_tasks() {
 
 void Loop::run_timers() {
   const std::uint64_t now = tick_of(now_);
-  if (occupied_.none()) {
+  if (next_occupied(0) == kSlots) {
     tick_ = now;
     return;
   }
@@ -176,7 +187,7 @@ void Timer::link(std::size_t slot) noexcept {
   next_ = loop_->slots_[slot];
   if (next_) next_->previous_ = this;
   loop_->slots_[slot] = this;
-  loop_->occupied_.set(slot);
+  loop_->occupied_[slot / 64] |= std::uint64_t{1} << slot % 64;
   linked_ = true;
 }
 
@@ -184,7 +195,7 @@ void Timer::unlink() noexcept {
   const std::size_t slot = due_ % Loop::kSlots;
   (previous_ ? previous_->next_ : loop_->slots_[slot]) = next_;
   if (next_) next_->previous_ = previous_;
-  if (!loop_->slots_[slot]) loop_->occupied_.reset(slot);
+  if (!loop_->slots_[slot]) loop_->occupied_[slot / 64] &= ~(std::uint64_t{1} << slot % 64);
   linked_ = false;
 }
 

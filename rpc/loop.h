@@ -7,7 +7,6 @@
 
 #include <array>
 #include <atomic>
-#include <bitset>
 #include <cstdint>
 #include <mutex>
 #include <vector>
@@ -67,6 +66,7 @@ class Loop {
 
   std::uint64_t tick_of(Clock::time_point) const noexcept;
   int wait_ms() const noexcept;
+  std::size_t next_occupied(std::size_t from) const noexcept;
   void run_tasks();
   void run_timers();
   void run_turn_end();
@@ -82,7 +82,7 @@ class Loop {
   std::vector<Task> running_tasks_;
 
   std::array<Timer*, kSlots> slots_{};
-  std::bitset<kSlots> occupied_;
+  std::array<std::uint64_t, kSlots / 64> occupied_{};  // a bit for each slot that holds a timer
   std::uint64_t tick_ = 0;  // the last tick that was run
 
   std::array<epoll_event, 256> events_{};

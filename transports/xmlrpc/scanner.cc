@@ -1,6 +1,7 @@
 #include "transports/xmlrpc/scanner.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
 #include <vector>
@@ -10,9 +11,19 @@ namespace {
 
 bool space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
 
-bool name_start(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == ':' || static_cast<unsigned char>(c) >= 0x80; }
+enum NamePart : std::uint8_t { kNone, kInside, kStart };  // XML 1.0, 2.3, with every character beyond ASCII let pass
 
-bool name_character(char c) { return name_start(c) || (c >= '0' && c <= '9') || c == '-' || c == '.'; }
+constexpr std::array<NamePart, 256> kNamePart = [] {
+  std::array<NamePart, 256> table{};
+  for (std::size_t c = 0; c < 256; ++c) {
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == ':' || c >= 0x80;
+    table[c] = letter ? kStart : (c >= '0' && c <= '9') || c == '-' || c == '.' ? kInside : kNone;
+  }
+  return table;
+}();
+
+bool name_start(char c) { return kNamePart[static_cast<unsigned char>(c)] == kStart; }
+bool name_character(char c) { return kNamePart[static_cast<unsigned char>(c)] != kNone; }
 
 void append_utf8(std::uint32_t code, std::string& out) {
   if (code < 0x80) {
@@ -172,20 +183,25 @@ void Scanner::attributes() {
 }
 
 void Scanner::open(std::string_view name) {
+  skip_space();
   const char* before = at_;
   if (Tag t = tag(); t.name != name || t.closing || t.empty) {
     at_ = before;
-    skip_space();
     fail(Fault::Kind::invalid_request, "expected <" + std::string(name) + ">; " + near());
   }
 }
 
 void Scanner::close(std::string_view name) {
+  skip_space();
+  if (const auto length = static_cast<std::ptrdiff_t>(name.size()); end_ - at_ > length + 2 && at_[0] == '<' && at_[1] == '/' &&
+                                                                    at_[length + 2] == '>' && std::memcmp(at_ + 2, name.data(), name.size()) == 0) {
+    at_ += length + 3;
+    return;
+  }
   const char* before = at_;
   Tag t = tag();
   if (t.closing && t.name == name) return;
   at_ = before;
-  skip_space();
   fail(t.closing ? Fault::Kind::parse_error : Fault::Kind::invalid_request, "expected </" + std::string(name) + ">; " + near());
 }
 
