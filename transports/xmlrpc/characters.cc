@@ -2,25 +2,14 @@
 
 #include <cstring>
 
+#include "rpc/utf8.h"
+
 namespace sluice::xmlrpc {
 
 std::size_t multibyte_length(std::string_view text) noexcept {
-  auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  auto continues = [&](std::size_t i) { return i < text.size() && (at(i) & 0xC0) == 0x80; };
-  const unsigned lead = at(0);
-  if (lead >= 0xC2 && lead <= 0xDF) return continues(1) ? 2 : 0;
-  if (lead >= 0xE0 && lead <= 0xEF) {
-    if (!continues(1) || !continues(2)) return 0;
-    const unsigned code = (lead & 0x0F) << 12 | (at(1) & 0x3Fu) << 6 | (at(2) & 0x3Fu);
-    const bool overlong = code < 0x800, surrogate = code >= 0xD800 && code <= 0xDFFF;
-    return overlong || surrogate || code >= 0xFFFE ? 0 : 3;
-  }
-  if (lead >= 0xF0 && lead <= 0xF4) {
-    if (!continues(1) || !continues(2) || !continues(3)) return 0;
-    const unsigned high = (lead & 0x07) << 6 | (at(1) & 0x3Fu);  // the upper bits: 0x10 .. 0x10F
-    return high < 0x10 || high > 0x10F ? 0 : 4;
-  }
-  return 0;
+  const std::size_t length = utf8_length(text);
+  // U+FFFE and U+FFFF: EF BF BE and EF BF BF.
+  return length == 3 && text[0] == '\xEF' && text[1] == '\xBF' && static_cast<unsigned char>(text[2]) >= 0xBE ? 0 : length;
 }
 
 namespace {

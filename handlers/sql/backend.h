@@ -1,0 +1,101 @@
+#pragma once
+// Backend: a database as the sql handler sees it: a primary and what reads may be sent to instead. It knows how to run a
+// statement, what a statement is, and how fresh its nodes are.
+
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "rpc/reply.h"
+
+namespace sluice::sql {
+
+struct Statement {
+  std::string text;
+  Value params;  // nil, an Array for ? and $1, or a Struct for :name
+};
+
+// What a statement is, by the engine's own grammar.
+enum class Class : std::uint8_t {
+  read,     // changes nothing; any node may answer
+  write,    // changes data, or may
+  session,  // would change the state of a connection that other callers share: refused
+  primary,  // changes nothing, but only the primary may answer
+};
+std::string_view name_of(Class) noexcept;
+
+struct Verdict {
+  Class kind = Class::primary;
+  std::string why;  // for people: in routes and in explain
+};
+
+// Where a caller allows a read to go. See docs/life-of-a-call.md.
+enum class Level : std::uint8_t { any, bounded, after, latest, primary };
+
+struct Options {
+  Level level = Level::any;
+  std::int64_t max_lag_ms = 0;    // of Level::bounded
+  std::string after;              // causality token of Level::after
+  std::string tx;                 // a transaction's handle; "" for none
+  std::int64_t timeout_ms = 0;    // 0: the transport's limit alone
+};
+
+struct Rows {
+  std::vector<std::string> columns;
+  Value::Array rows;  // each an Array
+  std::int64_t affected = 0;
+  std::int64_t last_insert_id = 0;
+};
+
+struct Route {
+  std::string_view node, role;  // literals
+  Verdict verdict;
+  double waited_ms = 0;  // in queues, before it ran
+  int attempts = 1;
+};
+
+struct Result {
+  std::vector<Rows> rows;  // one for each statement
+  Route route;
+  std::string token;  // of a write: pass it as {"after": token}
+};
+using Outcome = std::variant<Result, Fault>;
+
+// `done` is called once, from a thread of the backend's. While it waits or runs it asks `reply` whether the caller is still
+// there; the answer itself is the handler's to make.
+struct Work {
+  explicit Work(Reply&& reply) : reply(std::move(reply)) {}
+  std::vector<Statement> statements;  // more than one: one transaction on the primary
+  Options options;
+  bool expects_write = false;  // sql.execute: the primary first, no look elsewhere
+  Reply reply;
+  UniqueFunction<void(Outcome, Reply)> done;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string_view dialect() const = 0;
+
+  virtual void run(Work) = 0;
+
+  // A transaction on the primary. Begin's Result holds the handle as its token.
+  virtual void begin(Work) = 0;
+  virtual void commit(Work) = 0;    // options.tx; the Result's token covers all of its writes
+  virtual void rollback(Work) = 0;  // options.tx
+
+  // A read whose rows are taken in parts. Cheap: what can fail, fails at the first pull.
+  virtual std::unique_ptr<Source> open(Statement, Loop&, std::shared_ptr<std::vector<std::string>> columns) = 0;
+
+  using ExplainDone = UniqueFunction<void(std::variant<Verdict, Fault>, Reply)>;
+  virtual void explain(std::string statement, Reply, ExplainDone) = 0;
+
+  // The switch: the share of reads that may leave the primary, in percent. From any thread.
+  virtual void set_split(int percent) noexcept = 0;
+  virtual int split() const noexcept = 0;
+
+  virtual Value::Struct status() const = 0;
+};
+
+}  // namespace sluice::sql

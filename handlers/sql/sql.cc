@@ -1,0 +1,291 @@
+#include "handlers/sql/sql.h"
+
+#include <sys/random.h>
+
+#include "handlers/sql/options.h"
+
+namespace sluice::sql {
+namespace {
+
+using std::chrono::milliseconds;
+
+std::string new_handle() {
+  unsigned char raw[16];
+  if (::getrandom(raw, sizeof raw, 0) != sizeof raw) throw Fault(Fault::Kind::internal, "getrandom failed");
+  std::string out;
+  for (unsigned char c : raw) {
+    out += "0123456789abcdef"[c >> 4];
+    out += "0123456789abcdef"[c & 15];
+  }
+  return out;
+}
+
+Value::Struct route_struct(const Route& route) {
+  return {{"node", route.node},          {"role", route.role},         {"class", name_of(route.verdict.kind)}, {"why", route.verdict.why},
+          {"lag_ms", 0.0},               {"waited_ms", route.waited_ms}, {"attempts", route.attempts}};
+}
+
+Value names(std::vector<std::string>& columns) {
+  Value::Array out;
+  out.reserve(columns.size());
+  for (std::string& column : columns) out.emplace_back(std::move(column));
+  return out;
+}
+
+Value::Struct query_answer(Result& result) {
+  Rows& rows = result.rows.front();
+  Value::Struct answer{{"columns", names(rows.columns)}, {"rows", std::move(rows.rows)}, {"route", route_struct(result.route)}};
+  if (!result.token.empty()) {
+    answer.emplace_back("affected", rows.affected);
+    answer.emplace_back("token", std::move(result.token));
+  }
+  return answer;
+}
+
+Value::Struct change(Rows& rows) {
+  Value::Struct answer{{"affected", rows.affected}, {"last_insert_id", rows.last_insert_id}};
+  if (!rows.columns.empty()) {  // RETURNING, or a read
+    answer.emplace_back("columns", names(rows.columns));
+    answer.emplace_back("rows", std::move(rows.rows));
+  }
+  return answer;
+}
+
+Value::Struct execute_answer(Result& result) {
+  Value::Struct answer = change(result.rows.front());
+  answer.emplace_back("token", std::move(result.token));
+  answer.emplace_back("route", route_struct(result.route));
+  return answer;
+}
+
+// Work whose Result becomes the answer by `form`, on the thread that has it: the loop only sends.
+template <class Form>
+Work work(std::vector<Statement> statements, Options options, Reply&& reply, Form form) {
+  Work work(std::move(reply));
+  work.statements = std::move(statements);
+  work.options = std::move(options);
+  work.done = [form](Outcome outcome, Reply reply) {
+    if (auto* fault = std::get_if<Fault>(&outcome)) return reply(std::move(*fault));
+    reply(Value(form(std::get<Result>(outcome))));
+  };
+  return work;
+}
+
+void refuse_transaction(const std::string& method, const Options& options) {
+  if (!options.tx.empty()) throw Fault(Fault::Kind::bad_arguments, method + "() takes no option 'tx'");
+}
+
+}  // namespace
+
+// An open cursor. Everything but the table it stands in is its home loop's.
+struct Sql::OpenCursor {
+  OpenCursor(Loop& home, std::string handle) : home(home), handle(std::move(handle)), idle(home) {}
+  Loop& home;
+  const std::string handle;
+  std::unique_ptr<Source> source;
+  std::shared_ptr<std::vector<std::string>> columns = std::make_shared<std::vector<std::string>>();
+  Timer idle;
+  bool busy = false;
+};
+
+Sql::Sql(Backend& backend, Limits limits) : backend_(backend), limits_(limits) {}
+Sql::~Sql() = default;
+
+std::vector<Method> Sql::methods() {
+  const std::string options = " Options: after (a token), level, max_lag_ms, timeout_ms, tx (a handle of begin).";
+  return {
+      method("query", this, &Sql::query, {"statement", "params", "options"},
+             "Runs a statement where it belongs, a read as a rule: {columns, rows, route}. params is an array for ? and $1, or a struct for :name." + options),
+      method("execute", this, &Sql::execute, {"statement", "params", "options"},
+             "Runs a write on the primary: {affected, last_insert_id, token, route}, and {columns, rows} of RETURNING. Pass the token as {\"after\": token} to read what was written." + options,
+             Effect::write),
+      method("batch", this, &Sql::batch, {"statements", "options"},
+             "Runs an array of [statement, params] as one transaction on the primary: {results, token, route}. All of them, or none. Options: timeout_ms.", Effect::write),
+      method("begin", this, &Sql::begin, {"options"},
+             "Opens a transaction on the primary and answers its handle. It is rolled back after timeout_ms (30000). Pass it as {\"tx\": handle}.", Effect::write),
+      method("commit", this, &Sql::commit, {"tx"}, "Commits a transaction: {token}.", Effect::write),
+      method("rollback", this, &Sql::rollback, {"tx"}, "Rolls a transaction back.", Effect::write),
+      method("open", this, &Sql::open, {"statement", "params", "options"},
+             "Opens a cursor for a read whose rows are taken in parts, and answers its handle. It is closed when it is not used for a minute."),
+      method("fetch", this, &Sql::fetch, {"cursor", "rows"}, "The next rows of a cursor (1000 unless told): {columns, rows, end}. At the end the cursor is closed."),
+      method("close", this, &Sql::close, {"cursor"}, "Closes a cursor before its end. False when it was closed already."),
+      method("stream", this, &Sql::stream, {"statement", "params", "options"},
+             "The rows of a read, one by one, as the caller takes them (zerorpc); an array of them on wires without streams."),
+      method("explain", this, &Sql::explain, {"statement", "options"}, "Where a statement would go and why; nothing is run: {class, why, role}. Options: dialect."),
+      method("split", this, &Sql::split, {"share"},
+             "The switch: false sends everything to the primary, true lets reads go elsewhere, a number 0..100 that share of them. Without an argument it only tells: {split}.", Effect::write),
+      method("status", this, &Sql::status, {}, "The nodes with their roles, queues and counters."),
+  };
+}
+
+void Sql::run(Reply reply, Statement statement, Options options, bool expects_write) {
+  std::vector<Statement> statements;
+  statements.push_back(std::move(statement));
+  Work w = expects_write ? work(std::move(statements), std::move(options), std::move(reply), execute_answer)
+                         : work(std::move(statements), std::move(options), std::move(reply), query_answer);
+  w.expects_write = expects_write;
+  backend_.run(std::move(w));
+}
+
+void Sql::query(Answer<Struct> answer, std::string statement, MaybeParams params, MaybeStruct options) {
+  Options read = read_options("query", options.value_or(Struct{}));
+  run(std::move(answer.reply()), {std::move(statement), params ? std::move(*params) : Value()}, std::move(read), false);
+}
+
+void Sql::execute(Answer<Struct> answer, std::string statement, MaybeParams params, MaybeStruct options) {
+  Options read = read_options("execute", options.value_or(Struct{}));
+  run(std::move(answer.reply()), {std::move(statement), params ? std::move(*params) : Value()}, std::move(read), true);
+}
+
+void Sql::batch(Answer<Struct> answer, Value::Array statements, MaybeStruct options) {
+  Options read = read_options("batch", options.value_or(Struct{}));
+  std::vector<Statement> list;
+  list.reserve(statements.size());
+  for (Value& entry : statements) {
+    auto* pair = entry.get_if<Value::Array>();
+    auto* text = pair && !pair->empty() && pair->size() <= 2 ? (*pair)[0].get_if<std::string>() : entry.get_if<std::string>();
+    if (!text)
+      throw Fault(Fault::Kind::bad_arguments, "batch() argument 'statements' must hold arrays [statement, params], but number " + std::to_string(list.size() + 1) + " is " + describe(entry));
+    list.push_back({std::move(*text), pair && pair->size() == 2 ? std::move((*pair)[1]) : Value()});
+  }
+  if (list.empty()) throw Fault(Fault::Kind::bad_arguments, "batch() argument 'statements' must hold at least one [statement, params]");
+  Work w = work(std::move(list), std::move(read), std::move(answer.reply()), [](Result& result) {
+    Value::Array results;
+    for (Rows& rows : result.rows) results.emplace_back(change(rows));
+    result.route.verdict = {Class::write, "a batch is one transaction on the primary"};
+    return Struct{{"results", std::move(results)}, {"token", std::move(result.token)}, {"route", route_struct(result.route)}};
+  });
+  w.expects_write = true;
+  backend_.run(std::move(w));
+}
+
+void Sql::begin(Answer<std::string> answer, MaybeStruct options) {
+  Options read = read_options("begin", options.value_or(Struct{}));
+  refuse_transaction("begin", read);
+  backend_.begin(work({}, std::move(read), std::move(answer.reply()), [](Result& result) { return std::move(result.token); }));
+}
+
+void Sql::commit(Answer<Struct> answer, std::string tx) {
+  Options options;
+  options.tx = std::move(tx);
+  backend_.commit(work({}, std::move(options), std::move(answer.reply()), [](Result& result) { return Struct{{"token", std::move(result.token)}}; }));
+}
+
+void Sql::rollback(Answer<bool> answer, std::string tx) {
+  Options options;
+  options.tx = std::move(tx);
+  backend_.rollback(work({}, std::move(options), std::move(answer.reply()), [](Result&) { return true; }));
+}
+
+void Sql::open(Answer<std::string> answer, std::string statement, MaybeParams params, MaybeStruct options) {
+  refuse_transaction("open", read_options("open", options.value_or(Struct{})));
+  Loop& home = answer.reply().loop();
+  auto cursor = std::make_shared<OpenCursor>(home, new_handle());
+  {
+    std::lock_guard lock(cursors_mutex_);
+    if (cursors_.size() >= limits_.cursors)
+      throw Fault(Fault::Kind::overloaded, std::to_string(limits_.cursors) + " cursors are open already (sql.cursors); close some, or use sql.stream over zerorpc");
+    cursors_.emplace(cursor->handle, cursor);
+  }
+  cursor->source = backend_.open({std::move(statement), params ? std::move(*params) : Value()}, home, cursor->columns);
+  cursor->idle.start(milliseconds(limits_.cursor_idle_ms), [this, handle = cursor->handle] { forget_cursor(handle); });
+  answer(cursor->handle);
+}
+
+std::shared_ptr<Sql::OpenCursor> Sql::find_cursor(const std::string& handle) {
+  std::lock_guard lock(cursors_mutex_);
+  auto found = cursors_.find(handle);
+  return found == cursors_.end() ? nullptr : found->second;
+}
+
+void Sql::forget_cursor(const std::string& handle) {
+  std::shared_ptr<OpenCursor> gone;  // destroyed outside of the lock
+  std::lock_guard lock(cursors_mutex_);
+  if (auto found = cursors_.find(handle); found != cursors_.end()) {
+    gone = std::move(found->second);
+    cursors_.erase(found);
+  }
+}
+
+void Sql::fetch(Answer<Struct> answer, std::string handle, std::optional<std::int64_t> rows) {
+  const std::int64_t most = rows.value_or(1000);
+  if (most < 1 || most > limits_.fetch_rows)
+    throw Fault(Fault::Kind::bad_arguments, "fetch() argument 'rows' must be from 1 to " + std::to_string(limits_.fetch_rows) + ", not " + std::to_string(most));
+  auto cursor = find_cursor(handle);
+  if (!cursor) throw Fault(Fault::Kind::not_found, "no open cursor has the handle " + describe(Value(handle)).substr(7) + "; it was closed, read to its end, or not used for " + std::to_string(limits_.cursor_idle_ms) + " ms");
+  // A fetch may come in on another loop than the one the cursor lives on.
+  Loop& home = cursor->home;
+  auto pull = [this, cursor, most, reply = std::make_shared<Answer<Struct>>(std::move(answer))] {
+    if (!cursor->source) return (*reply)(Fault(Fault::Kind::not_found, "the cursor was closed"));
+    if (cursor->busy) return (*reply)(Fault(Fault::Kind::conflict, "a fetch of this cursor is running; wait for its answer"));
+    cursor->busy = true;
+    cursor->idle.stop();
+    cursor->source->pull(static_cast<std::size_t>(most), [this, cursor, reply](Source::Batch batch) {
+      cursor->busy = false;
+      if (batch.end)
+        forget_cursor(cursor->handle);
+      else
+        cursor->idle.start(milliseconds(limits_.cursor_idle_ms), [this, handle = cursor->handle] { forget_cursor(handle); });
+      if (batch.fault) return (*reply)(std::move(*batch.fault));
+      auto columns = *cursor->columns;
+      (*reply)(Struct{{"columns", names(columns)}, {"rows", std::move(batch.items)}, {"end", batch.end}});
+    });
+  };
+  if (Loop::current() == &home)
+    pull();
+  else
+    home.post(std::move(pull));
+}
+
+bool Sql::close(std::string handle) {
+  auto cursor = find_cursor(handle);
+  if (!cursor) return false;
+  forget_cursor(handle);
+  Loop& home = cursor->home;
+  auto end = [cursor = std::move(cursor)] {
+    cursor->idle.stop();
+    if (!cursor->busy) cursor->source.reset();  // a fetch that runs still answers
+  };
+  if (Loop::current() == &home)
+    end();
+  else
+    home.post(std::move(end));
+  return true;
+}
+
+void Sql::stream(StreamAnswer<Value::Array> answer, std::string statement, MaybeParams params, MaybeStruct options) {
+  refuse_transaction("stream", read_options("stream", options.value_or(Struct{})));
+  answer(backend_.open({std::move(statement), params ? std::move(*params) : Value()}, answer.reply().loop(), nullptr));
+}
+
+void Sql::explain(Answer<Struct> answer, std::string statement, MaybeStruct options) {
+  const Struct given = options.value_or(Struct{});
+  for (const auto& [name, value] : given)
+    if (name != "dialect") throw Fault(Fault::Kind::bad_arguments, "explain() has no option " + describe(Value(name)).substr(7) + "; it takes dialect");
+  if (!given.empty() && !(given[0].second == Value(backend_.dialect())))
+    throw Fault(Fault::Kind::bad_arguments, "explain() option 'dialect' must be '" + std::string(backend_.dialect()) + "', the one served here, not " + describe(given[0].second));
+  const bool split = backend_.split() > 0;
+  backend_.explain(std::move(statement), std::move(answer.reply()), [split](std::variant<Verdict, Fault> verdict, Reply reply) {
+    if (auto* fault = std::get_if<Fault>(&verdict)) return reply(std::move(*fault));
+    auto& [kind, why] = std::get<Verdict>(verdict);
+    const std::string_view role = kind == Class::session ? "none" : kind == Class::read && split ? "replica" : "primary";
+    reply(Value(Struct{{"class", name_of(kind)}, {"why", std::move(why)}, {"role", role}}));
+  });
+}
+
+Value::Struct Sql::split(std::optional<Value> share) {
+  if (share) {
+    if (auto* on = share->get_if<bool>()) {
+      backend_.set_split(*on ? 100 : 0);
+    } else if (auto* percent = share->get_if<std::int64_t>(); percent && *percent >= 0 && *percent <= 100) {
+      backend_.set_split(static_cast<int>(*percent));
+    } else {
+      throw Fault(Fault::Kind::bad_arguments, "split() argument 'share' must be true, false, or an int from 0 to 100, not " + describe(*share));
+    }
+  }
+  return {{"split", backend_.split()}};
+}
+
+Value::Struct Sql::status() const { return backend_.status(); }
+
+}  // namespace sluice::sql

@@ -1,0 +1,169 @@
+#include "handlers/sql/sqlite/backend.h"
+
+#include <charconv>
+
+#include "handlers/sql/sqlite/classify.h"
+#include "handlers/sql/sqlite/cursor.h"
+
+namespace sluice::sql::sqlite {
+namespace {
+
+Fault readers_full(std::size_t most) {
+  return Fault(Fault::Kind::overloaded, std::to_string(most) + " reads wait already (sql.reads_waiting); try again in a moment");
+}
+
+double ms_since(Clock::time_point when) { return std::chrono::duration<double, std::milli>(Clock::now() - when).count(); }
+
+// Takes the rows of a cursor to the loop that asked for them.
+class CursorSource final : public Source {
+ public:
+  CursorSource(Readers& readers, std::size_t most_waiting, std::shared_ptr<Cursor> cursor, Loop& loop, std::shared_ptr<std::vector<std::string>> columns)
+      : readers_(readers), most_waiting_(most_waiting), cursor_(std::move(cursor)), loop_(loop), columns_(std::move(columns)) {}
+  ~CursorSource() override { cursor_->stop(); }
+
+  void pull(std::size_t most, Receiver receive) override {
+    auto receiver = std::make_shared<Receiver>(std::move(receive));
+    // The Source may be gone when the rows arrive: then nobody is told.
+    std::weak_ptr<bool> alive = alive_;
+    Readers::Task task = [cursor = cursor_, columns = columns_, most, receiver, alive, loop = &loop_](Connection&) {
+      auto batch = std::make_shared<Batch>(cursor->next(most));
+      loop->post([cursor, columns, receiver, alive, batch] {
+        if (alive.expired()) return;
+        if (columns && columns->empty()) *columns = cursor->columns();
+        (*receiver)(std::move(*batch));
+      });
+    };
+    if (!readers_.run(task)) (*receiver)({{}, true, readers_full(most_waiting_)});
+  }
+
+ private:
+  Readers& readers_;
+  std::size_t most_waiting_;
+  std::shared_ptr<Cursor> cursor_;
+  Loop& loop_;
+  std::shared_ptr<std::vector<std::string>> columns_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace
+
+Sqlite::Sqlite(Settings settings)
+    : settings_(std::move(settings)), writer_(settings_.file, settings_.writer), readers_(settings_.file, settings_.readers, settings_.reads_waiting) {}
+
+Sqlite::~Sqlite() = default;
+
+bool Sqlite::may_leave_the_primary(const Options& options) noexcept {
+  if (!options.tx.empty() || options.level == Level::primary) return false;
+  const int percent = split();
+  return percent >= 100 || (percent > 0 && turn_.fetch_add(1, std::memory_order_relaxed) % 100 < static_cast<std::uint64_t>(percent));
+}
+
+// A reader's snapshot is taken after the call arrived, so whatever was acknowledged before is in it: only the token's own form is left to check.
+std::optional<Fault> Sqlite::token_problem(const std::string& token) const {
+  const auto second = token.rfind('.');
+  std::uint64_t position = 0;
+  const char* end = token.data() + token.size();
+  if (token.starts_with("sqlite.") && second == 7 + 16 && std::from_chars(token.data() + second + 1, end, position).ptr == end && second + 1 < token.size()) return std::nullopt;
+  return Fault(Fault::Kind::bad_arguments, "'after' must be the token of a write's answer, not " + describe(Value(token)).substr(7));
+}
+
+void Sqlite::run(Work work) {
+  if (work.options.level == Level::after)
+    if (auto problem = token_problem(work.options.after)) return work.done(std::move(*problem), std::move(work.reply));
+  if (work.statements.size() != 1 || work.expects_write || !may_leave_the_primary(work.options)) {
+    Job job(Job::Kind::statements, std::move(work));
+    return writer_.run(std::move(job));
+  }
+  auto held = std::make_shared<Work>(std::move(work));  // still ours when the queue is full
+  Readers::Task task = [this, held, arrived = Clock::now()](Connection& connection) { read(connection, std::move(*held), arrived); };
+  if (!readers_.run(task)) held->done(readers_full(settings_.reads_waiting), std::move(held->reply));
+}
+
+// On a reader's thread.
+void Sqlite::read(Connection& connection, Work work, Clock::time_point arrived) {
+  if (work.reply.cancelled()) return work.done(Fault(Fault::Kind::cancelled, "the caller is gone"), std::move(work.reply));
+  const Deadline deadline = work.options.timeout_ms > 0 ? arrived + std::chrono::milliseconds(work.options.timeout_ms) : kNoDeadline;
+  const Stop stop = [&work, deadline] { return work.reply.cancelled() || Clock::now() >= deadline; };
+  Result result;
+  result.route = {"replica", "replica", {}, ms_since(arrived), 1};
+  try {
+    auto prepared = connection.prepare(work.statements[0].text);
+    result.route.verdict = prepared.verdict();
+    if (prepared.verdict().kind == Class::session) throw Fault(Fault::Kind::bad_arguments, refusal(prepared.verdict(), work.statements[0].text));
+    if (prepared.verdict().kind == Class::read) {
+      connection.bind(prepared, work.statements[0].params);
+      result.rows.push_back(connection.run(prepared, settings_.writer.answer, stop));
+      reads_.fetch_add(1, std::memory_order_relaxed);
+      return work.done(std::move(result), std::move(work.reply));
+    }
+  } catch (const Fault& fault) {
+    const Value* code = nullptr;
+    for (auto& [name, value] : fault.detail())
+      if (name == "sqlite") code = &value;
+    // The net below the classifier: what a read-only handle refuses is for the primary.
+    if (!code || !(*code == Value("SQLITE_READONLY") || *code == Value("SQLITE_AUTH"))) return work.done(fault, std::move(work.reply));
+    result.route.verdict = {Class::primary, "a read-only handle refused it"};
+  }
+  forwarded_.fetch_add(1, std::memory_order_relaxed);
+  Job job(Job::Kind::statements, std::move(work));
+  job.verdict = result.route.verdict;
+  job.arrived = arrived;
+  writer_.run(std::move(job));
+}
+
+void Sqlite::begin(Work work) { writer_.run(Job(Job::Kind::begin, std::move(work))); }
+void Sqlite::commit(Work work) { writer_.run(Job(Job::Kind::commit, std::move(work))); }
+void Sqlite::rollback(Work work) { writer_.run(Job(Job::Kind::rollback, std::move(work))); }
+
+std::unique_ptr<Source> Sqlite::open(Statement statement, Loop& loop, std::shared_ptr<std::vector<std::string>> columns) {
+  auto cursor = std::make_shared<Cursor>(settings_.file, std::move(statement), cursors_, static_cast<std::int64_t>(settings_.cursors));
+  return std::make_unique<CursorSource>(readers_, settings_.reads_waiting, std::move(cursor), loop, std::move(columns));
+}
+
+void Sqlite::explain(std::string statement, Reply reply, ExplainDone done) {
+  struct Question {
+    std::string statement;
+    Reply reply;
+    ExplainDone done;
+  };
+  auto question = std::make_shared<Question>(std::move(statement), std::move(reply), std::move(done));
+  Readers::Task task = [question](Connection& connection) {
+    std::variant<Verdict, Fault> answer;
+    try {
+      answer = connection.prepare(question->statement).verdict();
+    } catch (const Fault& fault) {
+      answer = fault;
+    }
+    question->done(std::move(answer), std::move(question->reply));
+  };
+  if (!readers_.run(task)) question->done(readers_full(settings_.reads_waiting), std::move(question->reply));
+}
+
+Value::Struct Sqlite::status() const {
+  const auto& counters = writer_.counters();
+  const auto commits = counters.commits.load(), jobs = counters.jobs.load();
+  return {
+      {"dialect", "sqlite"},
+      {"file", settings_.file},
+      {"split", split()},
+      {"nodes", Value::Array{Value::Struct{{"node", "primary"},
+                                           {"role", "primary"},
+                                           {"waiting", writer_.waiting()},
+                                           {"calls", jobs},
+                                           {"commits", commits},
+                                           {"calls_per_commit", commits ? static_cast<double>(jobs) / static_cast<double>(commits) : 0.0},
+                                           {"transactions", counters.transactions.load()},
+                                           {"abandoned_transactions", counters.abandoned.load()}},
+                             Value::Struct{{"node", "replica"},
+                                           {"role", "replica"},
+                                           {"lag_ms", 0.0},
+                                           {"threads", settings_.readers},
+                                           {"waiting", readers_.waiting()},
+                                           {"calls", reads_.load()},
+                                           {"forwarded", forwarded_.load()},
+                                           {"open_cursors", cursors_->load()}}}},
+      {"token", writer_.token()},
+  };
+}
+
+}  // namespace sluice::sql::sqlite

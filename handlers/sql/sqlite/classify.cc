@@ -1,0 +1,114 @@
+#include "handlers/sql/sqlite/classify.h"
+
+#include <algorithm>
+#include <array>
+
+namespace sluice::sql::sqlite {
+namespace {
+
+bool same(std::string_view a, std::string_view lower) {
+  return a.size() == lower.size() && std::equal(a.begin(), a.end(), lower.begin(), [](char x, char y) { return (x >= 'A' && x <= 'Z' ? x + 32 : x) == y; });
+}
+
+template <std::size_t N>
+bool one_of(std::string_view name, const std::array<std::string_view, N>& names) {
+  return std::ranges::any_of(names, [&](std::string_view n) { return same(name, n); });
+}
+
+// PRAGMAs that only tell, even with an argument: it names a table or an index.
+constexpr std::array<std::string_view, 8> kTellingOfATable{"table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo", "foreign_key_list", "foreign_key_check"};
+// PRAGMAs that only tell when they have no argument.
+constexpr std::array<std::string_view, 19> kTelling{
+    "application_id", "auto_vacuum", "collation_list", "compile_options", "data_version", "database_list", "encoding", "foreign_keys", "freelist_count", "function_list",
+    "journal_mode",   "module_list", "page_count",     "page_size",       "pragma_list",  "query_only",    "quick_check", "schema_version", "user_version"};
+constexpr std::array<std::string_view, 1> kChecking{"integrity_check"};  // its argument is a number of errors
+
+// Functions whose answer belongs to the connection that wrote, and those that act.
+constexpr std::array<std::string_view, 3> kOfTheWriter{"changes", "last_insert_rowid", "total_changes"};
+constexpr std::array<std::string_view, 5> kActing{"edit", "fts3_tokenizer", "load_extension", "readfile", "writefile"};
+
+}  // namespace
+
+void Sight::found(Class kind, std::string why) {
+  // read < primary < write < session: the strongest finding stands.
+  auto rank = [](Class c) { return c == Class::read ? 0 : c == Class::primary ? 1 : c == Class::write ? 2 : 3; };
+  if (rank(kind) <= rank(worst_)) return;
+  worst_ = kind;
+  why_ = std::move(why);
+}
+
+void Sight::saw(int action, const char* a, const char* b) {
+  const std::string_view first = a ? a : "", second = b ? b : "";
+  switch (action) {
+    case SQLITE_READ:
+    case SQLITE_SELECT:
+    case SQLITE_RECURSIVE: return;
+    case SQLITE_FUNCTION:
+      if (one_of(second, kOfTheWriter)) return found(Class::primary, std::string(second) + "() tells of the connection that wrote");
+      if (one_of(second, kActing)) return found(Class::session, std::string(second) + "() acts outside of the database");
+      return;
+    case SQLITE_INSERT:
+    case SQLITE_UPDATE:
+    case SQLITE_DELETE:
+      if (first.starts_with("sqlite_")) return found(Class::write, "changes the schema");
+      break;
+    default: break;
+  }
+  switch (action) {
+    case SQLITE_INSERT: return found(Class::write, "inserts into " + std::string(first));
+    case SQLITE_UPDATE: return found(Class::write, "updates " + std::string(first));
+    case SQLITE_DELETE: return found(Class::write, "deletes from " + std::string(first));
+    case SQLITE_TRANSACTION: return found(Class::session, std::string(first) + " speaks of a transaction");
+    case SQLITE_SAVEPOINT: return found(Class::session, std::string(first) + " SAVEPOINT speaks of a transaction");
+    case SQLITE_ATTACH:
+    case SQLITE_DETACH: return found(Class::session, "ATTACH and DETACH change the connection");
+    case SQLITE_CREATE_TEMP_INDEX:
+    case SQLITE_CREATE_TEMP_TABLE:
+    case SQLITE_CREATE_TEMP_TRIGGER:
+    case SQLITE_CREATE_TEMP_VIEW: return found(Class::session, "temporary objects live in one connection");
+    case SQLITE_PRAGMA: {
+      const bool tells = one_of(first, kTellingOfATable) || one_of(first, kChecking) || (!b && one_of(first, kTelling));
+      if (!tells) found(Class::session, "PRAGMA " + std::string(first) + " acts on the connection or the file");
+      return;
+    }
+    default: return found(Class::write, "changes the schema");
+  }
+}
+
+Verdict Sight::verdict(sqlite3_stmt* statement) const {
+  if (worst_ == Class::session) return {worst_, why_};
+  if (sqlite3_stmt_isexplain(statement)) return {Class::read, "EXPLAIN runs nothing"};
+  if (worst_ == Class::write) return {worst_, why_};
+  if (!sqlite3_stmt_readonly(statement)) return {Class::write, "SQLite says that it may write"};
+  if (worst_ == Class::primary) return {worst_, why_};
+  return {Class::read, "SQLite says that it only reads"};
+}
+
+bool holds_statement(std::string_view tail) {
+  while (!tail.empty()) {
+    if (tail[0] == ' ' || tail[0] == '\t' || tail[0] == '\n' || tail[0] == '\r' || tail[0] == '\f' || tail[0] == ';') {
+      tail.remove_prefix(1);
+    } else if (tail.starts_with("--")) {
+      tail.remove_prefix(std::min(tail.find('\n'), tail.size()));
+    } else if (tail.starts_with("/*")) {
+      const auto end = tail.find("*/", 2);
+      tail.remove_prefix(end == tail.npos ? tail.size() : end + 2);
+    } else {
+      return true;
+    }
+  }
+  return false;
+}
+
+std::string refusal(const Verdict& verdict, std::string_view text) {
+  std::string advice;
+  if (verdict.why.find("transaction") != std::string::npos)
+    advice = "call sql.begin, sql.commit and sql.rollback, or sql.batch";
+  else if (verdict.why.find("temporary") != std::string::npos)
+    advice = "use WITH, or a table of your own";
+  else
+    advice = "the gateway sets its connections up itself";
+  return "'" + std::string(text.substr(0, 60)) + "' is not run here: " + verdict.why + ", and connections are shared by all callers; " + advice;
+}
+
+}  // namespace sluice::sql::sqlite

@@ -1,0 +1,71 @@
+#include "handlers/sql/sqlite/readers.h"
+
+namespace sluice::sql::sqlite {
+
+Readers::Readers(std::string file, std::size_t threads, std::size_t most_waiting) : most_waiting_(most_waiting) {
+  for (std::size_t i = 0; i < threads; ++i) connections_.push_back(std::make_unique<Connection>(file, Connection::Mode::reader));
+  for (auto& connection : connections_) threads_.emplace_back([this, c = connection.get()] { work(*c); });
+}
+
+Readers::~Readers() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  for (auto& thread : threads_) thread.join();
+}
+
+bool Readers::run(Task& task) {
+  {
+    std::lock_guard lock(mutex_);
+    if (queue_.size() >= most_waiting_) return false;
+    queue_.push_back({++arrived_, std::move(task)});
+  }
+  changed_.notify_one();
+  return true;
+}
+
+std::size_t Readers::waiting() const {
+  std::lock_guard lock(mutex_);
+  return queue_.size();
+}
+
+void Readers::work(Connection& connection) {
+  // The last arrival that the open snapshot covers. BEGIN takes no snapshot yet, the first read does; counting at BEGIN is
+  // therefore on the safe side.
+  std::uint64_t covered = 0;
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (stopping_) break;
+    if (queue_.empty()) {
+      if (covered) {
+        // An open snapshot keeps the log from being cut short: it does not outlast the work.
+        lock.unlock();
+        connection.control("COMMIT");
+        covered = 0;
+        lock.lock();
+        continue;
+      }
+      changed_.wait(lock);
+      continue;
+    }
+    // One task at a time: a slow one holds up this thread and nobody who waits behind it.
+    Entry entry = std::move(queue_.front());
+    queue_.pop_front();
+    const std::uint64_t arrived = arrived_;
+    lock.unlock();
+    if (entry.number > covered) {
+      if (covered) connection.control("COMMIT");
+      connection.control("BEGIN");
+      covered = arrived;
+    }
+    entry.task(connection);
+    entry.task.reset();
+    lock.lock();
+  }
+  lock.unlock();
+  if (covered) connection.control("COMMIT");
+}
+
+}  // namespace sluice::sql::sqlite

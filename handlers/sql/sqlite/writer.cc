@@ -1,0 +1,287 @@
+#include "handlers/sql/sqlite/writer.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+
+#include "handlers/sql/sqlite/classify.h"
+
+namespace sluice::sql::sqlite {
+namespace {
+
+constexpr std::size_t kRememberedEnds = 256;
+
+std::string random_hex(std::size_t bytes) {
+  std::string raw(bytes, '\0'), out;
+  if (::getrandom(raw.data(), raw.size(), 0) != static_cast<ssize_t>(raw.size())) throw Fault(Fault::Kind::internal, "getrandom failed");
+  for (unsigned char c : raw) {
+    out += "0123456789abcdef"[c >> 4];
+    out += "0123456789abcdef"[c & 15];
+  }
+  return out;
+}
+
+double ms_since(Clock::time_point when) { return std::chrono::duration<double, std::milli>(Clock::now() - when).count(); }
+
+// The job's caller is gone, or out of time: nothing of it is run.
+std::optional<Fault> too_late(const Job& job, bool held) {
+  if (job.work.reply.cancelled()) return Fault(Fault::Kind::cancelled, "the caller is gone, or its time was up before the primary could begin");
+  if (Clock::now() < job.deadline) return std::nullopt;
+  return Fault(Fault::Kind::deadline_exceeded, "timeout_ms passed while the call waited for the primary" + std::string(held ? ", which a transaction (sql.begin) holds" : ""));
+}
+
+}  // namespace
+
+Writer::Writer(const std::string& file, Limits limits)
+    : connection_(file, Connection::Mode::writer), limits_(limits), system_id_(random_hex(8)), thread_([this] { work(); }) {}
+
+Writer::~Writer() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void Writer::run(Job job) {
+  if (job.work.options.timeout_ms > 0) job.deadline = deadline_in(std::chrono::milliseconds(job.work.options.timeout_ms));
+  {
+    std::lock_guard lock(mutex_);
+    if (queue_.size() < limits_.waiting) {
+      queue_.push_back(std::move(job));
+      changed_.notify_one();
+      return;
+    }
+  }
+  job.work.done(Fault(Fault::Kind::overloaded, std::to_string(limits_.waiting) + " calls wait for the primary already (sql.writes_waiting); try again in a moment"), std::move(job.work.reply));
+}
+
+std::size_t Writer::waiting() const {
+  std::lock_guard lock(mutex_);
+  return queue_.size();
+}
+
+std::string Writer::token() const { return "sqlite." + system_id_ + "." + std::to_string(position()); }
+
+void Writer::work() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    if (transaction_)
+      in_transaction(lock);
+    else if (queue_.empty())
+      changed_.wait(lock);
+    else
+      batch(lock);
+  }
+  lock.unlock();
+  if (transaction_) end("rolled back because the gateway stopped");
+}
+
+Outcome Writer::attempt(Job& job) {
+  Result result;
+  result.route = {"primary", "primary", job.verdict, ms_since(job.arrived), 1};
+  const Stop stop = [&job] { return job.work.reply.cancelled() || Clock::now() >= job.deadline; };
+  try {
+    for (const Statement& statement : job.work.statements) {
+      auto prepared = connection_.prepare(statement.text);
+      if (prepared.verdict().kind == Class::session) throw Fault(Fault::Kind::bad_arguments, refusal(prepared.verdict(), statement.text));
+      if (result.route.verdict.why.empty()) result.route.verdict = prepared.verdict();
+      connection_.bind(prepared, statement.params);
+      result.rows.push_back(connection_.run(prepared, limits_.answer, stop));
+    }
+  } catch (const Fault& fault) {
+    if (job.work.statements.size() < 2) return fault;
+    return Fault(fault.kind(), "statement " + std::to_string(result.rows.size() + 1) + " of " + std::to_string(job.work.statements.size()) + ": " + fault.message(), fault.detail());
+  }
+  return result;
+}
+
+// Takes jobs as they wait, up to the first that is no plain write, and commits them together.
+void Writer::batch(std::unique_lock<std::mutex>& lock) {
+  if (queue_.front().kind != Job::Kind::statements || !queue_.front().work.options.tx.empty()) {
+    Job job = std::move(queue_.front());
+    queue_.pop_front();
+    lock.unlock();
+    if (auto late = too_late(job, false))
+      job.work.done(std::move(*late), std::move(job.work.reply));
+    else if (job.kind == Job::Kind::begin)
+      begin(std::move(job));
+    else
+      job.work.done(no_transaction(job.work.options.tx), std::move(job.work.reply));
+    lock.lock();
+    return;
+  }
+
+  const auto started = Clock::now();
+  Answers answers;       // in order; those that succeeded count only once the commit did
+  bool open = false, whole = true;
+  while (!queue_.empty() && answers.size() < limits_.batch && Clock::now() - started < limits_.batch_time) {
+    if (queue_.front().kind != Job::Kind::statements || !queue_.front().work.options.tx.empty()) break;
+    Job job = std::move(queue_.front());
+    queue_.pop_front();
+    lock.unlock();
+    if (auto late = too_late(job, false)) {
+      answers.emplace_back(std::move(job), std::move(*late));
+    } else if (!open && connection_.control("BEGIN IMMEDIATE") != SQLITE_OK) {
+      answers.emplace_back(std::move(job), connection_.error("BEGIN IMMEDIATE"));
+    } else {
+      open = true;
+      connection_.control("SAVEPOINT job");
+      Outcome outcome = attempt(job);
+      // RAISE(ROLLBACK), ON CONFLICT ROLLBACK, a full disk or a stopped write end the whole transaction, and the neighbours'
+      // work with it.
+      whole = connection_.in_transaction();
+      if (whole) {
+        if (std::holds_alternative<Fault>(outcome)) connection_.control("ROLLBACK TO job");
+        connection_.control("RELEASE job");
+      }
+      answers.emplace_back(std::move(job), std::move(outcome));
+    }
+    lock.lock();
+    if (!whole || stopping_) break;
+  }
+  lock.unlock();
+
+  if (open && (!whole || connection_.control("COMMIT") != SQLITE_OK)) {
+    const Fault why = connection_.error("COMMIT");
+    if (connection_.in_transaction()) connection_.control("ROLLBACK");
+    const auto written = std::count_if(answers.begin(), answers.end(), [](auto& a) { return std::holds_alternative<Result>(a.second); });
+    Answers again = std::move(answers);
+    answers.clear();
+    for (auto& [job, outcome] : again) {
+      if (std::holds_alternative<Fault>(outcome))
+        answers.emplace_back(std::move(job), std::move(outcome));
+      else if (whole && written == 1)
+        answers.emplace_back(std::move(job), why);  // it was this one's commit that failed
+      else
+        alone(std::move(job), answers);
+    }
+  } else if (open) {
+    counters_.commits.fetch_add(1, std::memory_order_acq_rel);
+  }
+  answer(answers);
+  lock.lock();
+}
+
+void Writer::alone(Job job, Answers& answers) {
+  if (connection_.control("BEGIN IMMEDIATE") != SQLITE_OK) {
+    answers.emplace_back(std::move(job), connection_.error("BEGIN IMMEDIATE"));
+    return;
+  }
+  Outcome outcome = attempt(job);
+  if (std::holds_alternative<Result>(outcome)) {
+    if (connection_.control("COMMIT") != SQLITE_OK)
+      outcome = connection_.error("COMMIT");
+    else
+      counters_.commits.fetch_add(1, std::memory_order_acq_rel);
+  }
+  if (connection_.in_transaction()) connection_.control("ROLLBACK");
+  answers.emplace_back(std::move(job), std::move(outcome));
+}
+
+void Writer::answer(Answers& answers) {
+  counters_.jobs.fetch_add(answers.size(), std::memory_order_relaxed);
+  const std::string token = this->token();
+  for (auto& [job, outcome] : answers) {
+    if (auto* result = std::get_if<Result>(&outcome); result && result->route.verdict.kind != Class::read) result->token = token;
+    job.work.done(std::move(outcome), std::move(job.work.reply));
+  }
+}
+
+void Writer::begin(Job job) {
+  if (connection_.control("BEGIN IMMEDIATE") != SQLITE_OK) return job.work.done(connection_.error("BEGIN IMMEDIATE"), std::move(job.work.reply));
+  auto span = std::chrono::milliseconds(job.work.options.timeout_ms > 0 ? job.work.options.timeout_ms : 30'000);
+  span = std::min(span, limits_.longest_transaction);
+  transaction_ = Transaction{random_hex(16), deadline_in(span), span};
+  counters_.transactions.fetch_add(1, std::memory_order_relaxed);
+  Result result;
+  result.token = transaction_->handle;
+  job.work.done(std::move(result), std::move(job.work.reply));
+}
+
+// The next job that the open transaction may run: its own, or none. Those of others wait; those that waited too long, or ask
+// for a transaction that is over, are answered.
+std::optional<Job> Writer::next_of_transaction(std::unique_lock<std::mutex>& lock) {
+  for (auto at = queue_.begin(); at != queue_.end(); ++at) {
+    const std::string& tx = at->work.options.tx;
+    const bool ours = tx == transaction_->handle;
+    auto late = too_late(*at, true);
+    if (!ours && tx.empty() && !late) continue;
+    Job job = std::move(*at);
+    queue_.erase(at);
+    if (ours && !late) return job;
+    lock.unlock();
+    job.work.done(late ? std::move(*late) : no_transaction(tx), std::move(job.work.reply));
+    lock.lock();
+    return std::nullopt;  // the queue may have changed: look anew
+  }
+  constexpr std::chrono::milliseconds kLook{50};  // for waiters whose time is up
+  const auto until = std::min(transaction_->deadline, queue_.empty() ? kNoDeadline : Clock::now() + kLook);
+  if (!stopping_) changed_.wait_until(lock, until);
+  return std::nullopt;
+}
+
+void Writer::in_transaction(std::unique_lock<std::mutex>& lock) {
+  if (Clock::now() >= transaction_->deadline) {
+    lock.unlock();
+    counters_.abandoned.fetch_add(1, std::memory_order_relaxed);
+    end("rolled back when its " + std::to_string(transaction_->span.count()) + " ms were over; pass timeout_ms to sql.begin for more");
+    lock.lock();
+    return;
+  }
+  auto job = next_of_transaction(lock);
+  if (!job) return;
+  lock.unlock();
+  Work& work = job->work;
+  switch (job->kind) {
+    case Job::Kind::begin:
+      work.done(Fault(Fault::Kind::bad_arguments, "sql.begin takes no transaction: they do not nest"), std::move(work.reply));
+      break;
+    case Job::Kind::commit: {
+      if (connection_.control("COMMIT") == SQLITE_OK) {
+        counters_.commits.fetch_add(1, std::memory_order_acq_rel);
+        end("committed");
+        Result result;
+        result.token = token();
+        work.done(std::move(result), std::move(work.reply));
+      } else {
+        const Fault why = connection_.error("COMMIT");
+        end("rolled back because its commit failed: " + why.message());
+        work.done(why, std::move(work.reply));
+      }
+      break;
+    }
+    case Job::Kind::rollback:
+      end("rolled back");
+      work.done(Result{}, std::move(work.reply));
+      break;
+    case Job::Kind::statements: {
+      connection_.control("SAVEPOINT job");
+      Outcome outcome = attempt(*job);
+      if (connection_.in_transaction()) {
+        if (std::holds_alternative<Fault>(outcome)) connection_.control("ROLLBACK TO job");
+        connection_.control("RELEASE job");
+      } else {
+        end("rolled back by one of its own statements");
+      }
+      work.done(std::move(outcome), std::move(work.reply));
+    }
+  }
+  lock.lock();
+}
+
+void Writer::end(const std::string& how) {
+  if (connection_.in_transaction()) connection_.control("ROLLBACK");
+  ended_.push_front({transaction_->handle, how});
+  if (ended_.size() > kRememberedEnds) ended_.pop_back();
+  transaction_.reset();
+}
+
+Fault Writer::no_transaction(const std::string& handle) const {
+  for (const Ended& ended : ended_)
+    if (ended.handle == handle) return Fault(Fault::Kind::conflict, "the transaction is over: it was " + ended.how);
+  return Fault(Fault::Kind::not_found, "no transaction has the handle " + describe(Value(handle)).substr(7) + "; sql.begin gives one");
+}
+
+}  // namespace sluice::sql::sqlite

@@ -1,0 +1,14 @@
+#pragma once
+// UTF-8 (RFC 3629): is a text what it says it is?
+
+#include <cstddef>
+#include <string_view>
+
+namespace sluice {
+
+// The length in bytes of the character that `text` begins with, 1 to 4; 0 when it is no UTF-8. `text` is not empty.
+std::size_t utf8_length(std::string_view text) noexcept;
+
+bool is_utf8(std::string_view text) noexcept;
+
+}  // namespace sluice
