@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 
 namespace sluice::xmlrpc {
 namespace {
@@ -49,6 +50,10 @@ bool skip(std::string_view& text, char c) {
   return true;
 }
 
+// What four digits of a year can say.
+constexpr DateTime kFirstTime = std::chrono::sys_days(std::chrono::year(1) / 1 / 1);
+constexpr DateTime kEndOfTimes = std::chrono::sys_days(std::chrono::year(10000) / 1 / 1);
+
 void two_digits(int n, std::string& out) {
   out += static_cast<char>('0' + n / 10);
   out += static_cast<char>('0' + n % 10);
@@ -67,12 +72,10 @@ bool read_double(std::string_view text, double& out) {
   text = trimmed(text);
   if (!strip_plus(text)) return false;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-  if (end != text.data() + text.size() || text.empty()) return false;
+  if (end != text.data() + text.size() || text.empty() || text.back() == ')') return false;  // nan(7) is C's alone
   if (error == std::errc::result_out_of_range) {
-    // Beyond the range of a double it is read as Python reads it: infinite, or nothing.
-    const auto exponent = text.find_first_of("eE");
-    const bool small = exponent != text.npos ? text.substr(exponent + 1).starts_with('-') : text.find_first_of("123456789") > text.find('.');
-    out = std::copysign(small ? 0.0 : HUGE_VAL, text.starts_with('-') ? -1.0 : 1.0);
+    // Beyond the range of a double it is read as Python and strtod() read it: infinite, or nothing.
+    out = std::strtod(std::string(text).c_str(), nullptr);
     return true;
   }
   return error == std::errc();
@@ -126,6 +129,7 @@ bool read_datetime(std::string_view text, DateTime& out) {
     if ((!west && text.front() != '+') || (text.remove_prefix(1), !digits(text, 2, hours))) return false;
     const bool colon = skip(text, ':');
     if ((colon || !text.empty()) && !digits(text, 2, minutes)) return false;
+    if (hours > 23 || minutes > 59) return false;
     offset = (hours * 60 + minutes) * (west ? -1 : 1);
   }
   const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
@@ -134,7 +138,7 @@ bool read_datetime(std::string_view text, DateTime& out) {
   if (!text.empty() || year == 0 || !date.ok() || hour > 23 || minute > 59 || second > 60) return false;
   out = std::chrono::sys_days(date) + std::chrono::hours(hour) + std::chrono::minutes(minute - offset) + std::chrono::seconds(second) +
         std::chrono::microseconds(micros);
-  return true;
+  return out >= kFirstTime && out < kEndOfTimes;
 }
 
 void write_double(double d, std::string& out) {
@@ -173,10 +177,11 @@ void write_base64(std::string_view octets, std::string& out) {
   }
 }
 
-void write_datetime(DateTime when, std::string& out) {
+bool write_datetime(DateTime when, std::string& out) {
   const auto day = std::chrono::floor<std::chrono::days>(when);
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss time(std::chrono::floor<std::chrono::seconds>(when - day));
+  if (when < kFirstTime || when >= kEndOfTimes) return false;
   const int year = static_cast<int>(date.year());
   two_digits(year / 100, out);
   two_digits(year % 100, out);
@@ -188,6 +193,7 @@ void write_datetime(DateTime when, std::string& out) {
   two_digits(static_cast<int>(time.minutes().count()), out);
   out += ':';
   two_digits(static_cast<int>(time.seconds().count()), out);
+  return true;
 }
 
 }  // namespace sluice::xmlrpc

@@ -19,6 +19,7 @@ bool read_datetime(std::string_view text, DateTime& out);
 
 void write_double(double, std::string& out);      // shortest text that reads back as the same double
 void write_base64(std::string_view octets, std::string& out);
-void write_datetime(DateTime, std::string& out);  // YYYYMMDDTHH:MM:SS in UTC, the one form that every client reads
+// YYYYMMDDTHH:MM:SS in UTC, the one form that every client reads; false, and nothing written, outside of the years 1 to 9999.
+bool write_datetime(DateTime, std::string& out);
 
 }  // namespace sluice::xmlrpc

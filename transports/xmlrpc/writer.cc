@@ -17,7 +17,7 @@ class Writer {
   Writer(std::size_t most, std::string& out) : out_(out), start_(out.size()), most_(most) {}
 
   bool value(const Value& value, std::size_t depth = 0) {
-    if (out_.size() - start_ > most_) return problem(Fault::Kind::too_large, "the answer is longer than " + std::to_string(most_) + " bytes (limits.answer_bytes); ask for less, or in parts");
+    if (!fits(0)) return false;
     switch (value.kind()) {
       case Value::Kind::nil: out_ += "<value><nil/></value>"; return true;
       case Value::Kind::boolean: out_ += *value.get_if<bool>() ? "<value><boolean>1</boolean></value>" : "<value><boolean>0</boolean></value>"; return true;
@@ -30,18 +30,21 @@ class Writer {
         out_ += "</double></value>";
         return true;
       case Value::Kind::string:
+        if (!fits(value.get_if<std::string>()->size())) return false;
         out_ += "<value><string>";
         if (!text(*value.get_if<std::string>())) return false;
         out_ += "</string></value>";
         return true;
       case Value::Kind::bytes:
+        if (!fits(value.get_if<Bytes>()->octets.size())) return false;
         out_ += "<value><base64>";
         write_base64(value.get_if<Bytes>()->octets, out_);
         out_ += "</base64></value>";
         return true;
       case Value::Kind::datetime:
         out_ += "<value><dateTime.iso8601>";
-        write_datetime(*value.get_if<DateTime>(), out_);
+        if (!write_datetime(*value.get_if<DateTime>(), out_))
+          return problem(Fault::Kind::bad_arguments, "a time outside of the years 1 to 9999, all that dateTime.iso8601 carries; pass it as a string");
         out_ += "</dateTime.iso8601></value>";
         return true;
       case Value::Kind::array: return array(*value.get_if<Value::Array>(), depth);
@@ -79,6 +82,13 @@ class Writer {
       }
     }
     return true;
+  }
+
+  // Is there room for `more` bytes? Asked before anything is copied that may be large, and at the end.
+  bool fits(std::size_t more) {
+    if (const std::size_t used = out_.size() - start_; used <= most_ && more <= most_ - used) return true;
+    return problem(Fault::Kind::too_large,
+                   "the document would be longer than " + std::to_string(most_) + " bytes (limits.answer_bytes); ask for less, or in parts");
   }
 
   [[noreturn]] void fail(const std::string& root) {
@@ -141,7 +151,8 @@ class Writer {
 // A fault's text is for people: rather a question mark than a second fault.
 std::string printable(std::string_view text) {
   std::string out(text);
-  for (std::size_t at; (at = find_invalid(out)) != std::string::npos;) out[at] = '?';
+  const std::string_view whole(out);
+  for (std::size_t at = 0, found; (found = find_invalid(whole.substr(at))) != std::string::npos; at += found + 1) out[at + found] = '?';
   return out;
 }
 
@@ -153,6 +164,7 @@ void write_response(const Value& value, std::size_t most, std::string& out) {
   out += "<methodResponse><params><param>";
   if (!writer.value(value)) writer.fail("result");
   out += "</param></params></methodResponse>\n";
+  if (!writer.fits(0)) writer.fail("result");
 }
 
 void write_call(std::string_view method, const Value::Array& params, std::size_t most, std::string& out) {
@@ -167,6 +179,7 @@ void write_call(std::string_view method, const Value::Array& params, std::size_t
     out += "</param>";
   }
   out += "</params></methodCall>\n";
+  if (!writer.fits(0)) writer.fail("call");
 }
 
 void write_fault(const Fault& fault, std::string& out) noexcept {

@@ -10,7 +10,7 @@
 namespace sluice::xmlrpc {
 
 // Append to `out`. Throw Fault (and leave `out` as it was): invalid_character for text that XML cannot carry, bad_arguments
-// for integers beyond 2^63-1 and msgpack extensions, too_large for a document of more than `most` bytes or too deep. The
+// for integers beyond 2^63-1, times outside of the years 1 to 9999 and msgpack extensions, too_large for a document of more than `most` bytes or too deep. The
 // message names the place in the value: result["rows"][3][1].
 void write_response(const Value&, std::size_t most, std::string& out);
 void write_call(std::string_view method, const Value::Array& params, std::size_t most, std::string& out);

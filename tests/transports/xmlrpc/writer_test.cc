@@ -94,6 +94,23 @@ TEST(Writer, RefusesWhatXmlCannotCarryAndSaysWhere) {
 TEST(Writer, NamesTheLimitOfAnAnswer) {
   Value::Array many(200'000, Value(1));
   EXPECT_NE(refusal(many).find("limits.answer_bytes"), std::string::npos);
+  EXPECT_NE(refusal(std::string(kMost + 1, 'a')).find("limits.answer_bytes"), std::string::npos);
+  EXPECT_NE(refusal(std::string(kMost / 2, '&')).find("limits.answer_bytes"), std::string::npos);
+  EXPECT_NE(refusal(Bytes{std::string(kMost, 'a')}).find("limits.answer_bytes"), std::string::npos);
+}
+
+TEST(Writer, RefusesTimesThatFourDigitsOfAYearCannotSay) {
+  using namespace std::chrono;
+  EXPECT_NE(refusal(DateTime(sys_days(year(10000) / 1 / 1))).find("1 to 9999"), std::string::npos);
+  EXPECT_NE(refusal(DateTime(sys_days(year(0) / 12 / 31))).find("1 to 9999"), std::string::npos);
+  const Value last = DateTime(sys_days(year(9999) / 12 / 31) + 23h);
+  EXPECT_EQ(there_and_back(last), last);
+}
+
+TEST(Writer, ReplacesALongUnprintableFaultInOnePass) {
+  std::string out;
+  write_fault(Fault(Fault::Kind::internal, std::string(4 << 20, '\x01')), out);
+  EXPECT_EQ(std::get<RemoteFault>(read_response(out)).text, std::string(4 << 20, '?'));
 }
 
 TEST(Writer, AlwaysWritesAFault) {
