@@ -1,0 +1,34 @@
+#pragma once
+// Caller: the client side of `sluice call` and the demo, one face for both wires.
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "rpc/value.h"
+
+namespace sluice {
+
+// The server answered with a fault.
+struct CallFailed : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+// No answer came: nobody listens, the time ran out, or what came was no answer.
+struct Unreachable : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+class Caller {
+ public:
+  virtual ~Caller() = default;
+  // Gives each item of a stream to `on_item`; of any other method, answers the result.
+  virtual std::optional<Value> call(const std::string& method, const Value::Array& args, const std::function<void(Value&&)>& on_item) = 0;
+  Value call(const std::string& method, const Value::Array& args);  // a stream as an array
+};
+
+// http:// by xmlrpc-c's client, tcp:// and ipc:// by our zerorpc client. Throws std::invalid_argument for another URL.
+std::unique_ptr<Caller> connect(const std::string& url, int timeout_ms);
+
+}  // namespace sluice

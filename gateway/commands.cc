@@ -1,0 +1,167 @@
+#include "gateway/commands.h"
+
+#include <unistd.h>
+
+#include <iostream>
+#include <iterator>
+
+#include "gateway/caller.h"
+#include "gateway/compose.h"
+#include "gateway/json.h"
+#include "gateway/listen.h"
+#include "handlers/sql/named.h"
+
+namespace sluice::commands {
+namespace {
+
+void complain(const std::string& what) { std::cerr << "sluice: " << what << "\n"; }
+
+// What only shows when the settings are put to use, but can be told without a port or a database.
+void check_uses(config::Loaded& loaded) {
+  try {
+    for (const std::string& listen : loaded.settings.xmlrpc_listen) host_and_port(listen);
+    for (const std::string& endpoint : loaded.settings.zerorpc_listen)
+      if (!endpoint.starts_with("tcp://") && !endpoint.starts_with("ipc://"))
+        loaded.errors.push_back("zerorpc.listen: '" + endpoint + "' is no endpoint; expected tcp://HOST:PORT or ipc://FILE");
+    if (loaded.errors.empty())
+      if (auto problem = exposed(loaded.settings)) loaded.errors.push_back(*problem);
+    if (!loaded.settings.statements.empty()) sql::load_named(loaded.settings.statements);
+  } catch (const std::exception& error) {
+    loaded.errors.push_back(error.what());
+  }
+}
+
+}  // namespace
+
+bool load(const std::string& file, config::Loaded& loaded) {
+  if (!file.empty()) config::load_file(file, loaded);
+  config::load_environment(environ, loaded);
+  for (const std::string& error : loaded.errors) std::cerr << error << "\n";
+  return loaded.errors.empty();
+}
+
+void print(const config::Loaded& loaded) {
+  std::string_view section;
+  for (const config::Key& key : config::keys()) {
+    if (key.section != section) {
+      std::cout << (section.empty() ? "" : "\n") << "[" << key.section << "]\n";
+      section = key.section;
+    }
+    const auto origin = loaded.origin.find(key.full());
+    std::cout << key.name << " = " << config::to_toml(key.get(loaded.settings)) << "  # " << (origin == loaded.origin.end() ? "default" : origin->second) << "\n";
+  }
+}
+
+int serve(const ServeOptions& options) {
+  config::Loaded loaded;
+  if (!load(options.file, loaded)) return kFailed;
+  config::Settings& settings = loaded.settings;
+  auto flag = [&](bool given, const char* key, const char* name, auto& to, const auto& value) {
+    if (!given) return;
+    to = value;
+    loaded.origin[key] = name;
+  };
+  flag(!options.xmlrpc.empty(), "xmlrpc.listen", "--xmlrpc", settings.xmlrpc_listen, options.xmlrpc);
+  flag(!options.zerorpc.empty(), "zerorpc.listen", "--zerorpc", settings.zerorpc_listen, options.zerorpc);
+  flag(!options.data.empty(), "sqlite.file", "--data", settings.sqlite.file, options.data);
+  flag(options.probe, "gateway.probe", "--probe", settings.probe, true);
+  flag(options.exposed, "gateway.listen_without_authentication", "--listen-without-authentication", settings.listen_without_authentication, true);
+  if (options.print) {
+    print(loaded);
+    return kWell;
+  }
+  check_uses(loaded);
+  if (!loaded.errors.empty()) {
+    for (const std::string& error : loaded.errors) complain(error);
+    return kFailed;
+  }
+  config::settle(settings);
+  try {
+    Gateway gateway(settings);
+    std::cout << gateway.ready_line() << std::endl;  // at once: somebody waits for this line
+    gateway.run();
+  } catch (const std::exception& error) {
+    complain(error.what());
+    return kFailed;
+  }
+  return kWell;
+}
+
+int check(const CheckOptions& options) {
+  config::Loaded loaded;
+  load(options.file, loaded);
+  const std::size_t told = loaded.errors.size();
+  if (told == 0) check_uses(loaded);
+  for (std::size_t i = told; i < loaded.errors.size(); ++i) std::cerr << loaded.errors[i] << "\n";
+  if (!loaded.errors.empty()) {
+    std::cerr << loaded.errors.size() << (loaded.errors.size() == 1 ? " error\n" : " errors\n");
+    return kFailed;
+  }
+  if (options.print)
+    print(loaded);
+  else
+    std::cout << options.file << ": well; " << loaded.origin.size() << " of " << config::keys().size() << " keys are set\n";
+  return kWell;
+}
+
+namespace {
+
+// Without a method: what is served there, with signatures and documentation.
+void list_methods(Caller& caller) {
+  const Value names = caller.call("system.listMethods", {});
+  const auto* list = names.get_if<Value::Array>();
+  if (!list) throw CallFailed("the server does not list its methods");
+  for (const Value& name : *list) {
+    const Value signatures = caller.call("system.methodSignature", {name});
+    const Value help = caller.call("system.methodHelp", {name});
+    std::string parameters;
+    if (auto* rows = signatures.get_if<Value::Array>(); rows && !rows->empty())
+      if (auto* row = rows->back().get_if<Value::Array>())
+        for (std::size_t i = 1; i < row->size(); ++i) parameters += (i > 1 ? ", " : "") + *(*row)[i].get_if<std::string>();
+    std::cout << *name.get_if<std::string>() << "(" << parameters << ")\n    " << *help.get_if<std::string>() << "\n";
+  }
+}
+
+}  // namespace
+
+int call(const CallOptions& options) {
+  Value::Array args;
+  try {
+    for (const std::string& text : options.args) {
+      if (text != "-") {
+        args.push_back(argument(text));
+        continue;
+      }
+      const std::string input((std::istreambuf_iterator<char>(std::cin)), {});
+      args.push_back(argument(input));
+    }
+  } catch (const std::exception& error) {
+    complain("argument " + std::to_string(args.size() + 1) + ": " + error.what());
+    return kUsage;
+  }
+  const int indent = options.compact || !::isatty(STDOUT_FILENO) ? -1 : 2;
+  auto show = [&](const Value& value, int how) { std::cout << to_json(value).dump(how, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << std::endl; };
+  try {
+    auto caller = connect(options.url, static_cast<int>(options.timeout_s * 1000));
+    if (options.method.empty()) {
+      list_methods(*caller);
+      return kWell;
+    }
+    if (auto result = caller->call(options.method, args, [&](Value&& item) { show(item, -1); })) show(*result, indent);
+    return kWell;
+  } catch (const CallFailed& failed) {
+    std::cerr << failed.what() << "\n";
+    return kFailed;
+  } catch (const std::invalid_argument& wrong) {
+    complain(wrong.what());
+    return kUsage;
+  } catch (const Fault& fault) {  // an argument that the wire cannot carry
+    complain(fault.message());
+    return kUsage;
+  } catch (const std::exception& nobody) {
+    complain(nobody.what());
+    return kNoAnswer;
+  }
+}
+
+}  // namespace sluice::commands

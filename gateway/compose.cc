@@ -1,0 +1,137 @@
+#include "gateway/compose.h"
+
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <stdexcept>
+
+#include "gateway/listen.h"
+#include "handlers/calc/calc.h"
+#include "handlers/probe/probe.h"
+#include "handlers/sql/named.h"
+
+namespace sluice {
+
+// SIGTERM and SIGINT, read on the first loop like everything else.
+class Gateway::Signals final : private Loop::Watcher {
+ public:
+  Signals(Loop& loop, Gateway& gateway) : loop_(loop), gateway_(gateway) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    fd_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    loop_.watch(fd_, EPOLLIN, *this);
+  }
+  ~Signals() {
+    loop_.unwatch(fd_, *this);
+    ::close(fd_);
+  }
+
+ private:
+  void on_ready(std::uint32_t) override {
+    signalfd_siginfo info;
+    while (::read(fd_, &info, sizeof info) == sizeof info) gateway_.drain();
+  }
+  Loop& loop_;
+  Gateway& gateway_;
+  int fd_;
+};
+
+Gateway::Gateway(config::Settings settings, std::vector<std::unique_ptr<Handler>> more) : settings_(std::move(settings)) {
+  if (auto problem = exposed(settings_)) throw std::runtime_error(*problem);
+  // Before any thread starts: they inherit the mask, so that the signals come to signalfd alone.
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  const auto cores = static_cast<std::int64_t>(std::thread::hardware_concurrency());
+  const std::int64_t threads = settings_.threads > 0 ? settings_.threads : std::max<std::int64_t>(1, cores - 1);
+  std::vector<Loop*> loops;
+  for (std::int64_t i = 0; i < threads; ++i) loops.push_back(loops_.emplace_back(std::make_unique<Loop>()).get());
+  workers_ = std::make_unique<Workers>(static_cast<std::size_t>(settings_.workers));
+  database_ = std::make_unique<sql::sqlite::Sqlite>(settings_.sqlite);
+  dispatcher_ = std::make_unique<Dispatcher>(workers_.get(), settings_.dispatcher);
+
+  // THE list: a handler is one line.
+  auto serve = [this](std::unique_ptr<Handler> handler) -> Handler& {
+    dispatcher_->add(*handler);
+    return *handlers_.emplace_back(std::move(handler));
+  };
+  serve(std::make_unique<System>(*dispatcher_, settings_.system));
+  serve(std::make_unique<Calc>());
+  auto& sql = static_cast<sql::Sql&>(serve(std::make_unique<sql::Sql>(*database_, settings_.sql)));
+  if (!settings_.statements.empty()) serve(std::make_unique<sql::Named>(sql, sql::load_named(settings_.statements)));
+  if (settings_.probe) serve(std::make_unique<Probe>());
+  if (settings_.probe) serve(std::make_unique<Validator1>());
+  for (auto& handler : more) serve(std::move(handler));
+
+  // A transport is one line, for each place it listens on.
+  for (const std::string& listen : settings_.xmlrpc_listen) {
+    xmlrpc::Options options = settings_.xmlrpc;
+    std::tie(options.http.host, options.http.port) = host_and_port(listen);
+    transports_.push_back(std::make_unique<xmlrpc::Transport>(*dispatcher_, loops, options));
+  }
+  if (!settings_.zerorpc_listen.empty()) transports_.push_back(std::make_unique<zerorpc::Transport>(*loops.front(), *dispatcher_, settings_.zerorpc));
+  for (auto& transport : transports_) transport->start();
+}
+
+Gateway::~Gateway() {
+  for (auto& loop : loops_) loop->stop();
+  for (auto& thread : threads_) thread.join();
+  signals_.reset();
+  patience_.reset();
+  transports_.clear();
+  workers_.reset();
+  database_.reset();  // its threads still answer into the loops, which are there though they do not run
+}
+
+std::vector<std::string> Gateway::endpoints(std::string_view name) const {
+  std::vector<std::string> all;
+  for (const auto& transport : transports_)
+    if (transport->name() == name)
+      for (std::string& endpoint : transport->endpoints()) all.push_back(std::move(endpoint));
+  return all;
+}
+
+std::string Gateway::ready_line() const {
+  std::string line = std::string("sluice ") + kVersion + " ready:";
+  for (const auto& transport : transports_)
+    for (const std::string& endpoint : transport->endpoints()) line += " " + std::string(transport->name()) + " " + endpoint + ",";
+  return line + " sql " + settings_.sqlite.file;
+}
+
+void Gateway::run(bool on_signals) {
+  if (on_signals) signals_ = std::make_unique<Signals>(*loops_.front(), *this);
+  patience_ = std::make_unique<Timer>(*loops_.front());
+  for (std::size_t i = 1; i < loops_.size(); ++i) threads_.emplace_back([loop = loops_[i].get()] { loop->run(); });
+  loops_.front()->run();
+}
+
+void Gateway::stop() {
+  loops_.front()->post([this] { drain(); });
+}
+
+// On the first loop.
+void Gateway::drain() {
+  auto end = [this] {
+    for (auto& loop : loops_) loop->stop();
+  };
+  if (std::exchange(stopping_, true)) return end();  // asked twice
+  draining_ = transports_.size();
+  if (draining_ == 0) return end();
+  patience_->start(std::chrono::milliseconds(settings_.drain_ms), end);
+  for (auto& transport : transports_)
+    transport->drain([this, end] {
+      loops_.front()->post([this, end] {
+        if (--draining_ == 0) end();
+      });
+    });
+}
+
+}  // namespace sluice

@@ -1,0 +1,49 @@
+#pragma once
+// Gateway: the program put together: loops, handlers, transports. compose.cc has THE list of them.
+
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "gateway/config/settings.h"
+#include "rpc/handler.h"
+#include "rpc/transport.h"
+
+namespace sluice {
+
+class Gateway {
+ public:
+  // Opens the database, binds the listeners. `more` are handlers of one's own, served beside ours. Throws Fault or
+  // std::runtime_error with a message for the operator.
+  explicit Gateway(config::Settings, std::vector<std::unique_ptr<Handler>> more = {});
+  ~Gateway();  // after run(), or instead of it
+
+  // "sluice 0.1.0 ready: ..." with the endpoints as bound.
+  std::string ready_line() const;
+  std::vector<std::string> endpoints(std::string_view transport) const;
+
+  // Serves until SIGTERM or SIGINT (or stop()), then drains. A second signal cuts what still runs.
+  void run(bool on_signals = true);
+  void stop();  // as a signal does; from any thread
+
+ private:
+  class Signals;
+  void drain();
+
+  const config::Settings settings_;
+  std::vector<std::unique_ptr<Loop>> loops_;  // outlive all that works on them
+  std::unique_ptr<Workers> workers_;
+  std::vector<std::unique_ptr<Handler>> handlers_;
+  std::unique_ptr<sql::Backend> database_;
+  std::unique_ptr<Dispatcher> dispatcher_;
+  std::vector<std::unique_ptr<Transport>> transports_;
+  std::vector<std::thread> threads_;
+  std::unique_ptr<Signals> signals_;
+  std::unique_ptr<Timer> patience_;
+  std::size_t draining_ = 0;
+  bool stopping_ = false;
+};
+
+inline constexpr const char* kVersion = "0.1.0";
+
+}  // namespace sluice

@@ -1,0 +1,121 @@
+#include "gateway/config/schema.h"
+
+#include <algorithm>
+#include <array>
+
+namespace sluice::config {
+namespace {
+
+// One row: KEY("section", "name", least, most, member, "help"). The member's own default is the key's default.
+template <class T>
+Setting wrap(const T& value) {
+  if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, std::string> || std::is_same_v<T, std::vector<std::string>>)
+    return value;
+  else if constexpr (std::is_integral_v<T>)
+    return static_cast<std::int64_t>(value);
+  else
+    return static_cast<std::int64_t>(value.count());  // milliseconds
+}
+
+template <class T>
+void unwrap(T& to, const Setting& from) {
+  if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, std::string> || std::is_same_v<T, std::vector<std::string>>)
+    to = std::get<T>(from);
+  else
+    to = T(std::get<std::int64_t>(from));
+}
+
+#define KEY(section, name, least, most, member, help)                      \
+  Key {                                                                    \
+    section, name, least, most, help, [](const Settings& s) -> Setting { return wrap(s.member); }, \
+        [](Settings& s, const Setting& value) { unwrap(s.member, value); } \
+  }
+
+constexpr std::int64_t kMost = 1'000'000'000'000;
+constexpr std::int64_t kDay = 86'400'000;
+
+const std::array kKeys{
+    KEY("gateway", "threads", 0, 256, threads, "event loops; 0: a core less than there are, at least one"),
+    KEY("gateway", "workers", 1, 256, workers, "threads for methods that block"),
+    KEY("gateway", "drain_ms", 0, kDay, drain_ms, "how long running calls may take to end after SIGTERM"),
+    KEY("gateway", "probe", 0, 0, probe, "serve the probe and validator1 methods"),
+    KEY("gateway", "listen_without_authentication", 0, 0, listen_without_authentication,
+        "listen on addresses beyond loopback although nobody is asked who he is"),
+    KEY("xmlrpc", "listen", 0, 0, xmlrpc_listen, "HOST:PORT to listen on; port 0: any free one; an empty array: no XML-RPC"),
+    KEY("zerorpc", "listen", 0, 0, zerorpc_listen, "tcp:// and ipc:// endpoints; an empty array: no zerorpc"),
+    KEY("zerorpc", "name", 0, 0, zerorpc.name, "what _zerorpc_name answers"),
+    KEY("zerorpc", "heartbeat_ms", 0, kDay, zerorpc.heartbeat_ms, "between two heartbeats of a channel; must be that of the clients; 0: none"),
+    KEY("sqlite", "file", 0, 0, sqlite.file, "the database file; created when it is not there"),
+    KEY("sqlite", "readers", 1, 64, sqlite.readers, "threads with read-only handles"),
+    KEY("sqlite", "reads_waiting", 1, kMost, sqlite.reads_waiting, "reads that may wait; more are shed as overloaded"),
+    KEY("sqlite", "writes_waiting", 1, kMost, sqlite.writer.waiting, "writes that may wait; more are shed as overloaded"),
+    KEY("sqlite", "batch", 1, 100'000, sqlite.writer.batch, "writes in one commit"),
+    KEY("sqlite", "batch_ms", 1, 10'000, sqlite.writer.batch_time, "no further write is taken into a commit after that"),
+    KEY("sql", "statements", 0, 0, statements, "a folder of .sql files with named statements; empty: none"),
+    KEY("sql", "answer_rows", 1, kMost, sqlite.writer.answer.rows, "rows in one answer"),
+    KEY("sql", "answer_bytes", 1, kMost, sqlite.writer.answer.answer_bytes, "bytes of the values in one answer"),
+    KEY("sql", "transaction_ms", 1, kDay, sqlite.writer.longest_transaction, "the longest that a transaction may ask for"),
+    KEY("sql", "cursors", 1, 10'000, sql.cursors, "open cursors of sql.open"),
+    KEY("sql", "streams", 1, 10'000, sqlite.cursors, "connections of cursors and streams together"),
+    KEY("sql", "cursor_idle_ms", 1, kDay, sql.cursor_idle_ms, "then an unused cursor is closed"),
+    KEY("sql", "fetch_rows", 1, kMost, sql.fetch_rows, "rows in one sql.fetch"),
+    KEY("limits", "call_ms", 1, kDay, xmlrpc.call_ms, "the longest a call may run; streams over zerorpc have no limit"),
+    KEY("limits", "calls_in_flight", 1, kMost, dispatcher.in_flight, "calls that wait, of all callers; more are shed as overloaded"),
+    KEY("limits", "multicall", 1, kMost, system.multicall, "calls in one system.multicall"),
+    KEY("limits", "gathered_items", 1, kMost, xmlrpc.gathered_items, "items of a stream that is answered as one array"),
+    KEY("limits", "answer_bytes", 1024, kMost, xmlrpc.answer_bytes, "of one answer as it goes over the wire, before compression"),
+    KEY("limits", "body_bytes", 1024, kMost, xmlrpc.http.limits.body_bytes, "of one request, unzipped; of one zerorpc frame"),
+    KEY("limits", "depth", 1, 200, xmlrpc.reader.depth, "arrays and structs within each other"),
+    KEY("limits", "values", 1, kMost, xmlrpc.reader.values, "values in one request"),
+    KEY("limits", "connections", 1, kMost, xmlrpc.http.limits.connections, "open HTTP connections"),
+    KEY("limits", "header_bytes", 256, 1 << 24, xmlrpc.http.limits.header_bytes, "of an HTTP request's line and headers"),
+    KEY("limits", "headers", 1, 10'000, xmlrpc.http.limits.headers, "of an HTTP request"),
+    KEY("limits", "header_ms", 1, kDay, xmlrpc.http.limits.header_ms, "from a request's first byte to the end of its headers"),
+    KEY("limits", "body_ms", 1, kDay, xmlrpc.http.limits.body_ms, "from the end of a request's headers to the end of its body"),
+    KEY("limits", "idle_ms", 1, kDay, xmlrpc.http.limits.idle_ms, "then a kept-alive HTTP connection without a request is closed"),
+    KEY("limits", "write_ms", 1, kDay, xmlrpc.http.limits.write_ms, "then an HTTP connection that takes nothing of its answer is cut"),
+    KEY("limits", "gzip_from_bytes", 0, kMost, xmlrpc.http.limits.gzip_from_bytes, "answers of this size are compressed for callers that accept it"),
+    KEY("limits", "open_calls", 1, kMost, zerorpc.open_calls, "zerorpc calls that wait or stream, of all callers"),
+    KEY("limits", "caller_open_calls", 1, kMost, zerorpc.caller_open_calls, "zerorpc calls that wait or stream, of one caller"),
+};
+#undef KEY
+
+}  // namespace
+
+std::span<const Key> keys() { return kKeys; }
+
+const Key* find_key(std::string_view section, std::string_view name) {
+  const auto found = std::ranges::find_if(kKeys, [&](const Key& key) { return key.section == section && key.name == name; });
+  return found == kKeys.end() ? nullptr : &*found;
+}
+
+std::string Key::environment() const {
+  std::string out = "SLUICE_" + std::string(section) + "_" + std::string(name);
+  for (char& c : out)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
+  return out;
+}
+
+std::string_view kind_name(const Setting& setting) {
+  constexpr std::array<std::string_view, 4> kNames{"true or false", "an integer", "a string", "an array of strings"};
+  return kNames[setting.index()];
+}
+
+std::string to_toml(const Setting& setting) {
+  auto quoted = [](const std::string& text) {
+    std::string out = "\"";
+    for (char c : text) {
+      if (c == '"' || c == '\\') out += '\\';
+      out += c;
+    }
+    return out + "\"";
+  };
+  if (auto* flag = std::get_if<bool>(&setting)) return *flag ? "true" : "false";
+  if (auto* number = std::get_if<std::int64_t>(&setting)) return std::to_string(*number);
+  if (auto* text = std::get_if<std::string>(&setting)) return quoted(*text);
+  std::string out = "[";
+  for (const auto& item : std::get<std::vector<std::string>>(setting)) out += (out.size() > 1 ? ", " : "") + quoted(item);
+  return out + "]";
+}
+
+}  // namespace sluice::config

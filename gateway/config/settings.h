@@ -1,0 +1,34 @@
+#pragma once
+// Settings: everything that can be configured, filled by the table in schema.cc.
+
+#include <string>
+#include <vector>
+
+#include "handlers/sql/sql.h"
+#include "handlers/sql/sqlite/backend.h"
+#include "rpc/dispatcher.h"
+#include "rpc/system.h"
+#include "transports/xmlrpc/transport.h"
+#include "transports/zerorpc/transport.h"
+
+namespace sluice::config {
+
+struct Settings {
+  std::vector<std::string> xmlrpc_listen{"127.0.0.1:4242"};
+  std::vector<std::string> zerorpc_listen{"tcp://127.0.0.1:4243"};
+  bool listen_without_authentication = false;
+  std::int64_t threads = 0;  // 0: a core less than there are, at least one
+  std::int64_t workers = 2;
+  std::int64_t drain_ms = 30'000;
+  bool probe = false;
+  std::string statements;  // a folder; empty: none
+
+  Dispatcher::Limits dispatcher;
+  System::Limits system;
+  xmlrpc::Options xmlrpc;
+  zerorpc::Options zerorpc;
+  sql::Sql::Limits sql;
+  sql::sqlite::Settings sqlite;
+};
+
+}  // namespace sluice::config

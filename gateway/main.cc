@@ -1,0 +1,68 @@
+// sluice: the command line.
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "gateway/commands.h"
+#include "gateway/compose.h"
+
+int main(int argc, char** argv) {
+  using namespace sluice;
+  CLI::App app("A gateway that RPC clients reach their data through: XML-RPC and zerorpc in front of a database.");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string("sluice ") + kVersion);
+  app.get_formatter()->column_width(34);
+  int result = 0;
+
+  commands::ServeOptions serve;
+  auto* serve_command = app.add_subcommand("serve", "Serve until SIGTERM or Ctrl-C");
+  serve_command->add_option("-c,--config", serve.file, "Configuration file (TOML)")->type_name("FILE");
+  serve_command->add_option("--xmlrpc", serve.xmlrpc, "Listen for XML-RPC here (127.0.0.1:4242)")->type_name("HOST:PORT");
+  serve_command->add_option("--zerorpc", serve.zerorpc, "Listen for zerorpc here, tcp:// or ipc:// (tcp://127.0.0.1:4243)")->type_name("ENDPOINT");
+  serve_command->add_option("--data", serve.data, "The database file (./sluice.db)")->type_name("FILE");
+  serve_command->add_flag("--probe", serve.probe, "Serve the probe methods, to try clients with");
+  serve_command->add_flag("--listen-without-authentication", serve.exposed, "Allow addresses that other machines can reach");
+  serve_command->add_flag("--print-config", serve.print, "Print the configuration in force and its origins, then stop");
+  serve_command->footer("Prints one line when it is ready. Each configuration key can be set as SLUICE_SECTION_KEY.\nExample: sluice serve --xmlrpc 127.0.0.1:8080 --data /var/lib/sluice/data.db");
+  serve_command->callback([&] { result = commands::serve(serve); });
+
+  commands::CheckOptions check;
+  auto* check_command = app.add_subcommand("check", "Check a configuration file: every error with its line and a caret");
+  check_command->add_option("FILE", check.file, "Configuration file (TOML)")->required();
+  check_command->add_flag("--print-config", check.print, "Print the configuration in force and its origins");
+  check_command->callback([&] { result = commands::check(check); });
+
+  commands::CallOptions call;
+  auto* call_command = app.add_subcommand("call", "Call a method; without one, list those that are served");
+  call_command->add_option("URL", call.url, "http://HOST:PORT, tcp://HOST:PORT or ipc://FILE")->required();
+  call_command->add_option("METHOD", call.method, "Name of the method");
+  call_command->add_option("ARGS", call.args, "Arguments as JSON; what is no JSON is a string; - reads standard input");
+  call_command->add_option("--timeout", call.timeout_s, "Seconds to wait for the answer (30)")->check(CLI::PositiveNumber)->type_name("SECONDS");
+  call_command->add_flag("--compact", call.compact, "Answers on one line, on a terminal too");
+  call_command->positionals_at_end(false);
+  call_command->footer(
+      "Answers are JSON; the items of a stream come line by line. Bytes are {\"$base64\": \"aGk=\"}, times {\"$datetime\": \"20261123T14:05:00\"}, both ways.\n"
+      "Exit codes: 0 answered, 1 the server answered with a fault, 2 wrong usage, 3 no answer.\n"
+      "Examples:\n"
+      "  sluice call http://127.0.0.1:4242 add 3 4\n"
+      "  sluice call tcp://127.0.0.1:4243 sql.query 'SELECT name FROM city WHERE country = ?' '[\"NO\"]'\n"
+      "  echo '[1, 2]' | sluice call tcp://127.0.0.1:4243 echo -");
+  call_command->callback([&] { result = commands::call(call); });
+
+  commands::DemoOptions demo;
+  auto* demo_command = app.add_subcommand("demo", "Fill a database with real data, show calls over both wires, serve");
+  demo_command->add_flag("--once", demo.once, "Stop after the examples; exit code 0 only when every one was right");
+  demo_command->add_option("--data", demo.data, "The database file, made anew (./demo.db)")->type_name("FILE");
+  demo_command->add_option("--xmlrpc", demo.xmlrpc, "Listen for XML-RPC here (127.0.0.1:4242)")->type_name("HOST:PORT");
+  demo_command->add_option("--zerorpc", demo.zerorpc, "Listen for zerorpc here (tcp://127.0.0.1:4243)")->type_name("ENDPOINT");
+  demo_command->callback([&] { result = commands::demo(demo); });
+
+  app.add_subcommand("version", "Print the version")->callback([] { std::cout << "sluice " << kVersion << "\n"; });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? commands::kWell : commands::kUsage;
+  }
+  return result;
+}
