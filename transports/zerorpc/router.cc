@@ -34,7 +34,8 @@ Router::Router(RouterOptions options) : context_(1) {
 
 std::string Router::bind(const std::string& endpoint) {
   if (!endpoint.starts_with("tcp://") && !endpoint.starts_with("ipc://"))
-    throw std::runtime_error("zerorpc cannot listen on '" + endpoint + "': expected tcp://ADDRESS:PORT or ipc://PATH");
+    throw std::runtime_error("zerorpc cannot listen on '" + endpoint +
+                             "': unknown kind of endpoint; expected tcp://ADDRESS:PORT or ipc://PATH");
   try {
     socket_.bind(endpoint);
   } catch (const zmq::error_t& error) {
@@ -42,8 +43,6 @@ std::string Router::bind(const std::string& endpoint) {
   }
   return socket_.get(zmq::sockopt::last_endpoint);
 }
-
-void Router::unbind(const std::string& endpoint) noexcept { zmq_unbind(socket_.handle(), endpoint.c_str()); }
 
 int Router::fd() const { return static_cast<int>(socket_.get(zmq::sockopt::fd)); }
 

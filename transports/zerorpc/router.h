@@ -35,7 +35,6 @@ class Router {
   explicit Router(RouterOptions);
 
   std::string bind(const std::string& endpoint);  // as bound; throws std::runtime_error
-  void unbind(const std::string& endpoint) noexcept;
   int fd() const;         // readable when libzmq has news; edge-triggered, so ask readable() after every batch of sends
   bool readable() const;  // does a message wait?
 

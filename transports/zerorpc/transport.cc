@@ -46,7 +46,7 @@ void Transport::drain(UniqueFunction<void()> done) {
   loop_.post([this, done = std::move(done)]() mutable {
     drained_ = std::move(done);
     draining_ = true;
-    for (const std::string& endpoint : bound_) router_.unbind(endpoint);
+    // Not unbound: libzmq would close the connections that came by that endpoint, with the answers to come.
     finish_drain();
   });
 }
