@@ -6,8 +6,6 @@ find_package(SQLite3 REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(ZMQ REQUIRED IMPORTED_TARGET libzmq)
 find_package(Boost REQUIRED)  # headers only: Beast's HTTP parser
-find_package(fmt REQUIRED)
-find_package(spdlog REQUIRED)
 if(SLUICE_TESTS)
   find_package(GTest REQUIRED)
 endif()
