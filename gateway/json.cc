@@ -65,7 +65,8 @@ Json to_json(const Value& value) {
     case Value::Kind::bytes: return Json{{"$base64", base64(value.get_if<Bytes>()->octets)}};
     case Value::Kind::datetime: {
       std::string text;
-      xmlrpc::write_datetime(*value.get_if<DateTime>(), text);
+      const DateTime when = *value.get_if<DateTime>();
+      if (!xmlrpc::write_datetime(when, text)) text = std::to_string(when.time_since_epoch().count()) + " us since 1970";  // a year of five digits
       return Json{{"$datetime", text}};
     }
     case Value::Kind::array: {

@@ -204,15 +204,14 @@ void Writer::begin(Job job) {
 // for a transaction that is over, are answered.
 std::optional<Job> Writer::next_of_transaction(std::unique_lock<std::mutex>& lock) {
   for (auto at = queue_.begin(); at != queue_.end(); ++at) {
-    const std::string& tx = at->work.options.tx;
-    const bool ours = tx == transaction_->handle;
+    const bool ours = at->work.options.tx == transaction_->handle;
     auto late = too_late(*at, true);
-    if (!ours && tx.empty() && !late) continue;
+    if (!ours && at->work.options.tx.empty() && !late) continue;
     Job job = std::move(*at);
     queue_.erase(at);
     if (ours && !late) return job;
     lock.unlock();
-    job.work.done(late ? std::move(*late) : no_transaction(tx), std::move(job.work.reply));
+    job.work.done(late ? std::move(*late) : no_transaction(job.work.options.tx), std::move(job.work.reply));
     lock.lock();
     return std::nullopt;  // the queue may have changed: look anew
   }
