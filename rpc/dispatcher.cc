@@ -1,5 +1,6 @@
 #include "rpc/dispatcher.h"
 
+#include <optional>
 #include <stdexcept>
 
 #include "rpc/nearest.h"
@@ -57,15 +58,21 @@ void Dispatcher::call(Call& call, Reply reply) const {
 }
 
 void Dispatcher::run(const Method& method, Call& call, Reply reply) const {
-  // A body that has moved the reply away and then throws has lost its right to answer; the Reply's
-  // own destructor then answers.
+  Reply::Rescue rescue(reply);
+  std::optional<Fault> thrown;
   try {
     method.body(call, std::move(reply));
+    return;
   } catch (const Fault& fault) {
-    if (reply) reply(fault);
+    thrown = fault;
   } catch (const std::exception& error) {
-    if (reply) reply(Fault(Fault::Kind::internal, method.name + ": " + error.what()));
+    thrown = Fault(Fault::Kind::internal, method.name + ": " + error.what());
   }
+  // A body may throw before it took the reply, or after. If it has kept the reply elsewhere, that one answers.
+  if (reply)
+    reply(std::move(*thrown));
+  else if (Reply* dropped = rescue.reply())
+    (*dropped)(std::move(*thrown));
 }
 
 }  // namespace sluice

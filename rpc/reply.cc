@@ -1,8 +1,14 @@
 #include "rpc/reply.h"
 
+#include <exception>
 #include <utility>
 
 namespace sluice {
+namespace {
+
+thread_local Reply::Rescue* innermost = nullptr;
+
+}  // namespace
 
 void Responder::cancel() noexcept {
   if (cancelled_.exchange(true, std::memory_order_relaxed)) return;
@@ -10,8 +16,16 @@ void Responder::cancel() noexcept {
   if (then) then();
 }
 
+Reply::Rescue::Rescue(const Reply& of) noexcept : to_(of.to_.get()), ticket_(of.ticket_), outer_(std::exchange(innermost, this)) {}
+
+Reply::Rescue::~Rescue() { innermost = outer_; }
+
 Reply::~Reply() {
-  if (to_) send(Fault(Fault::Kind::internal, "the method ended without an answer; this is a bug of the gateway's"));
+  if (!to_) return;
+  if (innermost && innermost->to_ == to_.get() && innermost->ticket_ == ticket_ && std::uncaught_exceptions() > 0)
+    innermost->rescued_ = std::make_unique<Reply>(std::move(*this));
+  else
+    send(Fault(Fault::Kind::internal, "the method ended without an answer; this is a bug of the gateway's"));
 }
 
 void Reply::send(Outcome&& outcome) {

@@ -70,6 +70,24 @@ class Reply {
   // Only on loop(): `then` runs there when the caller goes before the answer. At most one.
   void on_cancel(UniqueFunction<void()> then);
 
+  // While it lives, the Reply of one call that is dropped by an exception is kept here instead of answering by itself, so
+  // that whoever runs the method can answer with what was thrown. Nests; belongs to one thread.
+  class Rescue {
+   public:
+    explicit Rescue(const Reply& of) noexcept;
+    ~Rescue();
+    Rescue(const Rescue&) = delete;
+    Rescue& operator=(const Rescue&) = delete;
+    Reply* reply() noexcept { return rescued_.get(); }  // nullptr: none was dropped
+
+   private:
+    friend class Reply;
+    const Responder* to_;
+    std::uint64_t ticket_;
+    Rescue* outer_;
+    std::unique_ptr<Reply> rescued_;
+  };
+
   // Counts this call in `gauge` until it is answered. The gauge outlives the Reply.
   void count_in(std::atomic<std::int64_t>& gauge) noexcept {
     gauge_ = &gauge;

@@ -28,12 +28,17 @@ class Toys : public Handler {
         method("twice", this, &Toys::twice, {"n"}, "n and n again."),
         method("drop", this, &Toys::drop, {}, "Forgets to answer."),
         method("boom", this, &Toys::boom, {}, "Throws what is no Fault."),
+        method("refuse", this, &Toys::refuse, {}, "Throws after it took its Answer."),
         method("keep", this, &Toys::keep, {}, "Answers when told."),
         method("greet", this, &Toys::greet, {"name", "greeting"}, "A greeting."),
     };
   }
   std::int64_t twice(std::int64_t n) { return 2 * n; }
   void drop(Answer<bool>) {}
+  void refuse(Answer<bool> answer) {
+    Answer<bool> taken = std::move(answer);
+    throw Fault(Fault::Kind::conflict, "not now");
+  }
   void boom() { throw std::runtime_error("the toy broke"); }
   void keep(Answer<bool> answer) { kept.emplace_back(std::move(answer)); }
   std::string greet(std::string name, std::optional<std::string> greeting) { return greeting.value_or("Hello") + " " + name; }
@@ -103,6 +108,8 @@ TEST_F(DispatcherTest, SaysWhatWasExpectedAndWhatCame) {
 }
 
 TEST_F(DispatcherTest, AnswersForAMethodThatForgets) { EXPECT_EQ(fault("toys.drop").kind(), Fault::Kind::internal); }
+
+TEST_F(DispatcherTest, AnswersWithTheFaultOfAMethodThatHeldItsAnswer) { EXPECT_STREQ(fault("toys.refuse").what(), "not now"); }
 
 TEST_F(DispatcherTest, TurnsAnExceptionIntoAFault) {
   EXPECT_STREQ(fault("toys.boom").what(), "toys.boom: the toy broke");

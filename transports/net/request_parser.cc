@@ -144,6 +144,8 @@ void RequestParser::explain(const Error& error) {
     refusal_ = {431, "the headers are longer than " + std::to_string(limits_.header_bytes) + " bytes (limits.header_bytes)"};
   else if (error == http::error::body_limit)
     refusal_ = {413, "the body is longer than " + std::to_string(limits_.body_bytes) + " bytes (limits.body_bytes)"};
+  else if (error == http::error::bad_version && (fed_.find("HTTP/1.1\n") != fed_.npos || fed_.find("HTTP/1.0\n") != fed_.npos))
+    refusal_ = {400, "lines end with CR LF in HTTP, not with LF alone"};
   else if (error == http::error::bad_version)
     refusal_ = {505, "only HTTP/1.0 and HTTP/1.1 are served"};
   else

@@ -37,8 +37,12 @@ void Sight::found(Class kind, std::string why) {
   why_ = std::move(why);
 }
 
-void Sight::saw(int action, const char* a, const char* b) {
-  const std::string_view first = a ? a : "", second = b ? b : "";
+bool Sight::saw(int action, const char* a, const char* b) {
+  look(action, a ? a : "", b ? b : "", b != nullptr);
+  return !refused();
+}
+
+void Sight::look(int action, std::string_view first, std::string_view second, bool has_argument) {
   switch (action) {
     case SQLITE_READ:
     case SQLITE_SELECT:
@@ -67,7 +71,7 @@ void Sight::saw(int action, const char* a, const char* b) {
     case SQLITE_CREATE_TEMP_TRIGGER:
     case SQLITE_CREATE_TEMP_VIEW: return found(Class::session, "temporary objects live in one connection");
     case SQLITE_PRAGMA: {
-      const bool tells = one_of(first, kTellingOfATable) || one_of(first, kChecking) || (!b && one_of(first, kTelling));
+      const bool tells = one_of(first, kTellingOfATable) || one_of(first, kChecking) || (!has_argument && one_of(first, kTelling));
       if (!tells) found(Class::session, "PRAGMA " + std::string(first) + " acts on the connection or the file");
       return;
     }

@@ -15,15 +15,19 @@ namespace sluice::sql::sqlite {
 // Collects the actions of one statement and says what they make of it.
 class Sight {
  public:
-  // One call of the authorizer (sqlite3_set_authorizer: action codes and their two arguments).
-  void saw(int action, const char* a, const char* b);
-  // After the statement was prepared without an error.
+  // One call of the authorizer (sqlite3_set_authorizer: action codes and their two arguments). False: SQLite must not go on,
+  // because some PRAGMAs act while they are prepared.
+  bool saw(int action, const char* a, const char* b);
+  bool refused() const noexcept { return worst_ == Class::session; }
+  // After the statement was prepared, or refused (then without a statement).
   Verdict verdict(sqlite3_stmt*) const;
 
  private:
+  void look(int action, std::string_view first, std::string_view second, bool has_argument);
+  void found(Class, std::string why);
+
   Class worst_ = Class::read;
   std::string why_;
-  void found(Class, std::string why);
 };
 
 // Is there more in `tail` than white space, comments and semicolons?

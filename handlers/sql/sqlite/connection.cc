@@ -88,8 +88,8 @@ Connection::~Connection() {
 }
 
 int Connection::authorize(void* self, int action, const char* a, const char* b, const char*, const char*) noexcept {
-  if (Sight* sight = static_cast<Connection*>(self)->sight_) sight->saw(action, a, b);
-  return SQLITE_OK;  // verdicts are given when the whole statement was seen, with words
+  Sight* sight = static_cast<Connection*>(self)->sight_;
+  return !sight || sight->saw(action, a, b) ? SQLITE_OK : SQLITE_DENY;
 }
 
 Connection::Prepared Connection::prepare(const std::string& text) {
@@ -103,6 +103,11 @@ Connection::Prepared Connection::prepare(const std::string& text) {
   const char* tail = nullptr;
   const int code = sqlite3_prepare_v3(handle_, text.data(), static_cast<int>(text.size()) + 1, SQLITE_PREPARE_PERSISTENT, &statement, &tail);
   sight_ = nullptr;
+  if (sight.refused()) {
+    sqlite3_finalize(statement);
+    refused_ = sight.verdict(nullptr);
+    return {nullptr, &refused_};
+  }
   if (code != SQLITE_OK) throw error(text);
   if (!statement) throw Fault(Fault::Kind::bad_arguments, "the statement is empty");
   if (holds_statement({tail, static_cast<std::size_t>(text.data() + text.size() - tail)})) {

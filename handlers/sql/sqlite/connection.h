@@ -47,7 +47,7 @@ class Connection {
     const Verdict* verdict_;
   };
 
-  // Prepares, classifies and remembers. Throws Fault (sql_error; bad_arguments for several statements or none).
+  // Prepares, classifies and remembers. A statement of Class::session is not prepared: it has a verdict alone. Throws Fault (sql_error; bad_arguments for several statements or none).
   Prepared prepare(const std::string& text);
 
   // Throws Fault (bad_arguments) when the parameters are not those of the statement.
@@ -77,6 +77,7 @@ class Connection {
   std::list<Cached> cache_;  // the last used in front
   std::unordered_map<std::string_view, std::list<Cached>::iterator> index_;
   std::unordered_map<std::string, sqlite3_stmt*> controls_;
+  Verdict refused_;  // of the last statement that was
   class Sight* sight_ = nullptr;  // what the authorizer saw of the statement being prepared
   const Stop* stop_ = nullptr;
 };
