@@ -35,19 +35,22 @@ int main(int argc, char** argv) {
   commands::CallOptions call;
   auto* call_command = app.add_subcommand("call", "Call a method; without one, list those that are served");
   call_command->add_option("URL", call.url, "http://HOST:PORT, tcp://HOST:PORT or ipc://FILE")->required();
-  call_command->add_option("METHOD", call.method, "Name of the method");
-  call_command->add_option("ARGS", call.args, "Arguments as JSON; what is no JSON is a string; - reads standard input");
+  call_command->add_option("METHOD", call.method, "Name of the method, followed by its arguments as JSON;\nwhat is no JSON is a string; - reads standard input");
   call_command->add_option("--timeout", call.timeout_s, "Seconds to wait for the answer (30)")->check(CLI::PositiveNumber)->type_name("SECONDS");
   call_command->add_flag("--compact", call.compact, "Answers on one line, on a terminal too");
-  call_command->positionals_at_end(false);
+  // Not an option of several values: CLI11 would take a JSON array apart at its commas.
+  call_command->prefix_command();
   call_command->footer(
-      "Answers are JSON; the items of a stream come line by line. Bytes are {\"$base64\": \"aGk=\"}, times {\"$datetime\": \"20261123T14:05:00\"}, both ways.\n"
+      "Options stand before the URL. Answers are JSON; the items of a stream come line by line. Bytes are {\"$base64\": \"aGk=\"}, times {\"$datetime\": \"20261123T14:05:00\"}, both ways.\n"
       "Exit codes: 0 answered, 1 the server answered with a fault, 2 wrong usage, 3 no answer.\n"
       "Examples:\n"
       "  sluice call http://127.0.0.1:4242 add 3 4\n"
       "  sluice call tcp://127.0.0.1:4243 sql.query 'SELECT name FROM city WHERE country = ?' '[\"NO\"]'\n"
       "  echo '[1, 2]' | sluice call tcp://127.0.0.1:4243 echo -");
-  call_command->callback([&] { result = commands::call(call); });
+  call_command->callback([&] {
+    call.args = call_command->remaining();
+    result = commands::call(call);
+  });
 
   commands::DemoOptions demo;
   auto* demo_command = app.add_subcommand("demo", "Fill a database with real data, show calls over both wires, serve");

@@ -1,0 +1,187 @@
+"""The command line: what it prints, where, and its exit codes."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import unittest
+
+from gateway import SLUICE, Gateway, free_port
+
+TOML = os.path.join(os.environ["SLUICE_SOURCE"], "examples/sluice.toml")
+
+
+def sluice(*arguments, stdin="", **environment):
+    done = subprocess.run([SLUICE, *map(str, arguments)], input=stdin, capture_output=True, text=True, timeout=60, env=dict(os.environ, **environment))
+    return done.returncode, done.stdout, done.stderr
+
+
+class Call(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.gateway = Gateway()
+
+    @classmethod
+    def tearDownClass(cls):
+        assert cls.gateway.stop() == 0
+
+    def urls(self):
+        return [self.gateway.url, self.gateway.endpoint]
+
+    def test_answers_are_json(self):
+        for url in self.urls():
+            self.assertEqual(sluice("call", url, "add", 3, 4), (0, "7\n", ""))
+            value = [None, True, 1.5, "é😀", {"a": [{"$base64": "aGk="}]}, 2**53 + 1]
+            code, out, _ = sluice("call", url, "echo", json.dumps(value))
+            self.assertEqual((code, json.loads(out)), (0, value))
+            self.assertEqual(sluice("call", url, "echo", '{"$datetime": "20261123T14:05:00"}')[1], '{"$datetime":"20261123T14:05:00"}\n')
+
+    def test_bare_words_and_standard_input(self):
+        for url in self.urls():
+            self.assertEqual(sluice("call", url, "echo", "hello world")[1], '"hello world"\n')
+            self.assertEqual(sluice("call", url, "echo", "-", stdin='{"a": 1}\n')[1], '{"a":1}\n')
+            self.assertEqual(sluice("call", url, "subtract", "3", "-4")[1], "7\n")
+
+    def test_streams_come_line_by_line(self):
+        self.assertEqual(sluice("call", self.gateway.endpoint, "probe.count", 3), (0, "0\n1\n2\n", ""))
+        code, out, err = sluice("call", self.gateway.endpoint, "probe.count_then_fail", 2)
+        self.assertEqual((code, out), (1, "0\n1\n"))
+        self.assertIn("RuntimeError: probe", err)
+
+    def test_faults_unreachable_and_misuse(self):
+        for url in self.urls():
+            code, out, err = sluice("call", url, "divide", 1, 0)
+            self.assertEqual((code, out), (1, ""))
+            self.assertIn("division by zero", err)
+        for url in (f"http://127.0.0.1:{free_port()}", f"tcp://127.0.0.1:{free_port()}"):
+            code, _, err = sluice("call", "--timeout", 1, url, "add", 3, 4)
+            self.assertEqual(code, 3, err)
+            self.assertIn("is `sluice serve` running there?", err)
+        self.assertEqual(sluice("call", "ftp://x", "add")[0], 2)
+        self.assertEqual(sluice("call", self.gateway.url, "echo", '{"$base64": "?"}')[0], 2)
+        self.assertEqual(sluice("call", "--nonsense")[0], 2)
+        self.assertEqual(sluice()[0], 2)
+
+    def test_without_a_method_it_lists_them(self):
+        for url in self.urls():
+            code, out, _ = sluice("call", url)
+            self.assertEqual(code, 0)
+            self.assertIn("sql.query(string, any, struct)\n    Runs a statement", out)
+
+
+class Check(unittest.TestCase):
+    def check(self, text, *arguments):
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as f:
+            f.write(text)
+            f.flush()
+            code, out, err = sluice("check", f.name, *arguments)
+            return code, out.replace(f.name, "FILE"), err.replace(f.name, "FILE")
+
+    def test_every_error_has_its_place_and_advice(self):
+        code, _, err = self.check('[xmlrpc]\nlisen = "x"\n[sqlite]\nreaders = "two"\n[limts]\n')
+        self.assertEqual(code, 1)
+        self.assertEqual(err, """\
+FILE:2:1: [xmlrpc] has no key 'lisen'; did you mean 'listen'?
+  lisen = "x"
+  ^
+FILE:4:11: sqlite.readers must be an integer, not 'two'
+  readers = "two"
+            ^
+FILE:5:2: there is no section [limts]; did you mean 'limits'?
+  [limts]
+   ^
+3 errors
+""")
+
+    def test_ranges_and_syntax(self):
+        self.assertIn("sql.answer_rows must be from 1 to", self.check("[sql]\nanswer_rows = 0\n")[2])
+        code, _, err = self.check("[sql\n")
+        self.assertEqual(code, 1)
+        self.assertRegex(err, r"FILE:1:\d+: .*\n  \[sql\n +\^")
+
+    def test_uses_are_checked(self):
+        self.assertIn("'nonsense' is no address to listen on", self.check('[xmlrpc]\nlisten = "nonsense"\n')[2])
+        self.assertIn("refusing to listen on 0.0.0.0:4242", self.check('[xmlrpc]\nlisten = "0.0.0.0:4242"\n')[2])
+        self.assertIn("cannot be read", self.check('[sql]\nstatements = "/nonexistent"\n')[2])
+
+    def test_the_example_is_well_and_says_the_defaults(self):
+        code, out, err = sluice("check", TOML)
+        self.assertEqual((code, err), (0, ""))
+        self.assertIn(": well; ", out)
+        with open(TOML) as f:
+            documented = dict(re.findall(r"^(?:# )?(\w+) = (.*)$", f.read(), re.M))
+        _, printed, _ = self.check("", "--print-config")
+        for key, value in re.findall(r"^(\w+) = (.*?)  # default$", printed, re.M):
+            self.assertIn(key, documented)
+
+    def test_the_configuration_page_has_every_key_with_its_default(self):
+        with open(os.path.join(os.environ["SLUICE_SOURCE"], "docs/configuration.md")) as f:
+            page = f.read()
+        _, printed, _ = self.check("", "--print-config")
+        section = None
+        for line in printed.splitlines():
+            if line.startswith("["):
+                section = line[1:-1]
+            elif line:
+                key, value = re.match(r"(\w+) = (.*?)  # default$", line).groups()
+                self.assertIn(f"| `{section}.{key}` | `{value}` |", page)
+
+
+class Serve(unittest.TestCase):
+    def fails(self, *arguments, **environment):
+        code, out, err = sluice("serve", *arguments, **environment)
+        self.assertEqual((code, out), (1, ""))
+        return err
+
+    def test_listening_to_the_world_must_be_asked_for(self):
+        for arguments in (["--xmlrpc", "0.0.0.0:4242"], ["--xmlrpc", "[::]:4242"], ["--zerorpc", "tcp://*:4243"], ["--zerorpc", "tcp://0.0.0.0:4243"]):
+            self.assertIn("--listen-without-authentication", self.fails(*arguments))
+
+    def test_a_port_that_is_taken(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            with tempfile.TemporaryDirectory() as folder:
+                self.assertIn("another program listens there", self.fails("--xmlrpc", f"127.0.0.1:{port}", "--data", f"{folder}/x.db"))
+                self.assertIn(str(port), self.fails("--zerorpc", f"tcp://127.0.0.1:{port}", "--xmlrpc", "127.0.0.1:0", "--data", f"{folder}/x.db"))
+
+    def test_a_database_that_cannot_be(self):
+        self.assertIn("'/nonexistent/x.db' cannot be opened", self.fails("--data", "/nonexistent/x.db"))
+
+    def test_the_environment_and_the_origin_of_settings(self):
+        code, out, _ = sluice("serve", "--print-config", "--data", "/tmp/y.db", SLUICE_SQLITE_READERS="5", SLUICE_XMLRPC_LISTEN="127.0.0.1:1,127.0.0.1:2")
+        self.assertEqual(code, 0)
+        self.assertIn("readers = 5  # SLUICE_SQLITE_READERS", out)
+        self.assertIn('listen = ["127.0.0.1:1", "127.0.0.1:2"]  # SLUICE_XMLRPC_LISTEN', out)
+        self.assertIn('file = "/tmp/y.db"  # --data', out)
+        self.assertIn("SLUICE_SQLITE_READERS: sqlite.readers must be an integer, not 'x'", self.fails(SLUICE_SQLITE_READERS="x"))
+
+    def test_port_zero_shows_the_real_one_and_signals_end_it_well(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with tempfile.TemporaryDirectory() as folder:
+                process = subprocess.Popen([SLUICE, "serve", "--xmlrpc", "127.0.0.1:0", "--zerorpc", "tcp://127.0.0.1:0", "--data", f"{folder}/x.db"],
+                                           stdout=subprocess.PIPE, text=True)
+                ready = process.stdout.readline()
+                port = re.search(r"http://127.0.0.1:(\d+)", ready).group(1)
+                self.assertEqual(sluice("call", f"http://127.0.0.1:{port}", "add", 1, 2)[1], "3\n")
+                process.send_signal(number)
+                self.assertEqual(process.wait(20), 0)
+                self.assertEqual(process.stdout.read(), "")
+                process.stdout.close()
+
+    def test_demo_once(self):
+        with tempfile.TemporaryDirectory() as folder:
+            code, out, err = sluice("demo", "--once", "--data", f"{folder}/demo.db", "--xmlrpc", "127.0.0.1:0", "--zerorpc", "tcp://127.0.0.1:0")
+        self.assertEqual(code, 0, out + err)
+        self.assertIn("all 12 examples were right", out)
+
+    def test_version(self):
+        self.assertRegex(sluice("version")[1], r"^sluice \d+\.\d+\.\d+\n$")
+
+
+if __name__ == "__main__":
+    unittest.main()
