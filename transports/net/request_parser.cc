@@ -91,7 +91,7 @@ void RequestParser::on_field_impl(field name, Text name_text, Text value_text, E
       host_ = true;
       break;
     case field::content_length:
-      if (length_) return refuse(400, "two Content-Length headers", error);
+      if (length_ || value.find(',') != value.npos) return refuse(400, "two Content-Lengths", error);
       length_ = true;
       break;
     case field::transfer_encoding:

@@ -23,6 +23,8 @@ constexpr std::array<std::string_view, 19> kTelling{
     "journal_mode",   "module_list", "page_count",     "page_size",       "pragma_list",  "query_only",    "quick_check", "schema_version", "user_version"};
 constexpr std::array<std::string_view, 1> kChecking{"integrity_check"};  // its argument is a number of errors
 
+constexpr std::string_view kSchema = "changes the schema";
+
 // Functions whose answer belongs to the connection that wrote, and those that act.
 constexpr std::array<std::string_view, 3> kOfTheWriter{"changes", "last_insert_rowid", "total_changes"};
 constexpr std::array<std::string_view, 5> kActing{"edit", "fts3_tokenizer", "load_extension", "readfile", "writefile"};
@@ -54,7 +56,7 @@ void Sight::look(int action, std::string_view first, std::string_view second, bo
     case SQLITE_INSERT:
     case SQLITE_UPDATE:
     case SQLITE_DELETE:
-      if (first.starts_with("sqlite_")) return found(Class::write, "changes the schema");
+      if (first.starts_with("sqlite_")) return found(Class::write, std::string(kSchema));
       break;
     default: break;
   }
@@ -75,14 +77,16 @@ void Sight::look(int action, std::string_view first, std::string_view second, bo
       if (!tells) found(Class::session, "PRAGMA " + std::string(first) + " acts on the connection or the file");
       return;
     }
-    default: return found(Class::write, "changes the schema");
+    default: return found(Class::write, std::string(kSchema));
   }
 }
 
 Verdict Sight::verdict(sqlite3_stmt* statement) const {
   if (worst_ == Class::session) return {worst_, why_};
   if (sqlite3_stmt_isexplain(statement)) return {Class::read, "EXPLAIN runs nothing"};
-  if (worst_ == Class::write) return {worst_, why_};
+  // A table-valued function (json_each) declares its columns at first use, which looks like a change of the schema.
+  const bool declares = worst_ == Class::write && why_ == kSchema && sqlite3_stmt_readonly(statement);
+  if (worst_ == Class::write && !declares) return {worst_, why_};
   if (!sqlite3_stmt_readonly(statement)) return {Class::write, "SQLite says that it may write"};
   if (worst_ == Class::primary) return {worst_, why_};
   return {Class::read, "SQLite says that it only reads"};
