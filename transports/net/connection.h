@@ -21,6 +21,7 @@ class Connection final : public Exchange, private Loop::Watcher {
 
   // Answers what runs, then closes; an idle connection closes now.
   void drain();
+  void close();
 
  private:
   // What the connection waits for; each has its own limit of time.
@@ -36,7 +37,6 @@ class Connection final : public Exchange, private Loop::Watcher {
   void resume();
   void flush();
   void sent_all();
-  void close();
   void enter(Phase);
   void on_time();
   void arm(Clock::time_point);

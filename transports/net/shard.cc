@@ -53,7 +53,10 @@ Shard::Shard(Service& service, Loop& loop, const Server::Options& options, std::
 Shard::~Shard() {
   stop_listening();
   if (spare_ >= 0) ::close(spare_);
-  connections_.clear();
+  drained_.reset();
+  // A Reply that is still out there may keep a connection for longer than us: it must not need us then.
+  for (std::size_t i = 0; i < connections_.size(); ++i)
+    if (auto connection = connections_[i]) connection->close();
 }
 
 std::uint16_t Shard::listen(std::uint16_t port, bool share) {

@@ -122,6 +122,7 @@ std::unique_ptr<Source> Sqlite::open(Statement statement, Loop& loop, std::share
 
 void Sqlite::explain(std::string statement, Reply reply, ExplainDone done) {
   struct Question {
+    Question(std::string statement, Reply reply, ExplainDone done) : statement(std::move(statement)), reply(std::move(reply)), done(std::move(done)) {}
     std::string statement;
     Reply reply;
     ExplainDone done;

@@ -87,10 +87,10 @@ class TransportTest : public testing::Test {
     return fault ? fault->code : 0;
   }
 
+  Loop loop_;  // outlives the answers that Slow keeps
   Calc calc_;
   Slow slow_;
   Dispatcher dispatcher_;
-  Loop loop_;
   Loop* loops_[1] = {&loop_};
   std::optional<Transport> transport_;
   std::thread thread_;

@@ -1,0 +1,37 @@
+"""Who may include whom: the layers of CONTRIBUTING.md, held to by a test.    check_includes.py ROOT"""
+
+import pathlib
+import re
+import sys
+
+# The first part of a path that matches decides; what it lists, and itself, may be included.
+ALLOWED = [
+    ("rpc/", []),
+    ("transports/net/", ["rpc/"]),
+    ("transports/xmlrpc/", ["rpc/", "transports/net/"]),
+    ("transports/zerorpc/", ["rpc/", "transports/net/"]),
+    ("handlers/sql/sqlite/", ["rpc/", "handlers/support/", "handlers/sql/"]),
+    ("handlers/calc/", ["rpc/", "handlers/support/"]),
+    ("handlers/probe/", ["rpc/", "handlers/support/"]),
+    ("handlers/sql/", ["rpc/", "handlers/support/"]),
+    ("gateway/", ["rpc/", "transports/", "handlers/"]),
+]
+
+root = pathlib.Path(sys.argv[1])
+errors = []
+checked = 0
+for file in sorted(f for top in ("rpc", "transports", "handlers", "gateway") for f in (root / top).rglob("*.[ch]*")):
+    name = file.relative_to(root).as_posix()
+    if file.suffix not in (".h", ".cc"):
+        continue
+    own, allowed = next(((o, a) for o, a in ALLOWED if name.startswith(o)), (None, None))
+    if own is None:
+        errors.append(f"{name}: tests/check_includes.py does not know this folder; add it to ALLOWED")
+        continue
+    for number, line in enumerate(file.read_text().splitlines(), 1):
+        match = re.match(r'#include "([^"]+)"', line)
+        if match and not any(match[1].startswith(prefix) for prefix in [own, *allowed]):
+            errors.append(f"{name}:{number}: {own} may not include {match[1]}; allowed: {', '.join([own, *allowed])}")
+    checked += 1
+print("\n".join(errors) or f"{checked} files keep to their layers")
+sys.exit(bool(errors) or checked < 50)
