@@ -1,5 +1,6 @@
 #include "gateway/compose.h"
 
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -49,6 +50,11 @@ Gateway::Gateway(config::Settings settings, std::vector<std::unique_ptr<Handler>
   sigaddset(&set, SIGINT);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  // As many connections as the system lets us have; the soft limit is for programs that still use select().
+  if (rlimit files{}; ::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+  }
 
   const auto cores = static_cast<std::int64_t>(std::thread::hardware_concurrency());
   const std::int64_t threads = settings_.threads > 0 ? settings_.threads : std::max<std::int64_t>(1, cores - 1);

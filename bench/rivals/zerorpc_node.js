@@ -2,7 +2,8 @@
 const zerorpc = require("zerorpc");
 
 const server = new zerorpc.Server({
-  add(a, b, reply) {
+  // zerorpc-node reads a method's source for its arguments and knows only this spelling.
+  add: function (a, b, reply) {
     reply(null, a + b);
   },
 });
