@@ -72,7 +72,11 @@ class Multicall : public Responder, public std::enable_shared_from_this<Multical
     dispatcher_.call(call, Reply(shared_from_this()));
   }
 
-  void take(Value& value) { add(Value::Array{std::move(value)}); }
+  void take(Value& value) {
+    Value::Array one;  // a braced list would copy the value
+    one.push_back(std::move(value));
+    add(std::move(one));
+  }
   void take(const Fault& fault) { add(fault_struct(fault)); }
   void add(Value result) {
     results_.push_back(std::move(result));

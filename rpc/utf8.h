@@ -2,6 +2,7 @@
 // UTF-8 (RFC 3629): is a text what it says it is?
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace sluice {
@@ -10,5 +11,8 @@ namespace sluice {
 std::size_t utf8_length(std::string_view text) noexcept;
 
 bool is_utf8(std::string_view text) noexcept;
+
+// For our own messages: every byte that is not part of UTF-8 becomes '?'.
+std::string to_utf8(std::string_view text);
 
 }  // namespace sluice

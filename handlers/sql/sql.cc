@@ -20,9 +20,18 @@ std::string new_handle() {
   return out;
 }
 
-Value::Struct route_struct(const Route& route) {
-  return {{"node", route.node},          {"role", route.role},         {"class", name_of(route.verdict.kind)}, {"why", route.verdict.why},
-          {"lag_ms", 0.0},               {"waited_ms", route.waited_ms}, {"attempts", route.attempts}};
+// Member by member: a braced list would copy them all, rows included.
+Value::Struct route_struct(Route& route) {
+  Value::Struct out;
+  out.reserve(7);
+  out.emplace_back("node", route.node);
+  out.emplace_back("role", route.role);
+  out.emplace_back("class", name_of(route.verdict.kind));
+  out.emplace_back("why", std::move(route.verdict.why));
+  out.emplace_back("lag_ms", 0.0);
+  out.emplace_back("waited_ms", route.waited_ms);
+  out.emplace_back("attempts", route.attempts);
+  return out;
 }
 
 Value names(std::vector<std::string>& columns) {
@@ -34,7 +43,11 @@ Value names(std::vector<std::string>& columns) {
 
 Value::Struct query_answer(Result& result) {
   Rows& rows = result.rows.front();
-  Value::Struct answer{{"columns", names(rows.columns)}, {"rows", std::move(rows.rows)}, {"route", route_struct(result.route)}};
+  Value::Struct answer;
+  answer.reserve(5);
+  answer.emplace_back("columns", names(rows.columns));
+  answer.emplace_back("rows", std::move(rows.rows));
+  answer.emplace_back("route", route_struct(result.route));
   if (!result.token.empty()) {
     answer.emplace_back("affected", rows.affected);
     answer.emplace_back("token", std::move(result.token));
@@ -43,7 +56,10 @@ Value::Struct query_answer(Result& result) {
 }
 
 Value::Struct change(Rows& rows) {
-  Value::Struct answer{{"affected", rows.affected}, {"last_insert_id", rows.last_insert_id}};
+  Value::Struct answer;
+  answer.reserve(6);
+  answer.emplace_back("affected", rows.affected);
+  answer.emplace_back("last_insert_id", rows.last_insert_id);
   if (!rows.columns.empty()) {  // RETURNING, or a read
     answer.emplace_back("columns", names(rows.columns));
     answer.emplace_back("rows", std::move(rows.rows));
@@ -153,7 +169,11 @@ void Sql::batch(Answer<Struct> answer, Value::Array statements, MaybeStruct opti
     Value::Array results;
     for (Rows& rows : result.rows) results.emplace_back(change(rows));
     result.route.verdict = {Class::write, "a batch is one transaction on the primary"};
-    return Struct{{"results", std::move(results)}, {"token", std::move(result.token)}, {"route", route_struct(result.route)}};
+    Struct answer;
+    answer.emplace_back("results", std::move(results));
+    answer.emplace_back("token", std::move(result.token));
+    answer.emplace_back("route", route_struct(result.route));
+    return answer;
   });
   w.expects_write = true;
   backend_.run(std::move(w));
@@ -228,7 +248,11 @@ void Sql::fetch(Answer<Struct> answer, std::string handle, std::optional<std::in
         cursor->idle.start(milliseconds(limits_.cursor_idle_ms), [this, handle = cursor->handle] { forget_cursor(handle); });
       if (batch.fault) return (*reply)(std::move(*batch.fault));
       auto columns = *cursor->columns;
-      (*reply)(Struct{{"columns", names(columns)}, {"rows", std::move(batch.items)}, {"end", batch.end}});
+      Struct answer;
+      answer.emplace_back("columns", names(columns));
+      answer.emplace_back("rows", std::move(batch.items));
+      answer.emplace_back("end", batch.end);
+      (*reply)(std::move(answer));
     });
   };
   if (Loop::current() == &home)

@@ -4,7 +4,7 @@
 #include <msgpack.hpp>
 
 #include "rpc/fault.h"
-#include "transports/zerorpc/utf8.h"
+#include "rpc/utf8.h"
 
 namespace sluice::zerorpc {
 namespace {

@@ -9,7 +9,7 @@
 #include "transports/zerorpc/event.h"
 #include "transports/zerorpc/pack.h"
 #include "transports/zerorpc/python.h"
-#include "transports/zerorpc/utf8.h"
+#include "rpc/utf8.h"
 
 namespace sluice::zerorpc {
 namespace {
