@@ -196,6 +196,9 @@ TEST(Transport, DrainsWhatRunsAndTakesNothingNew) {
   ASSERT_TRUE(eventually([&] { return open(served) == 1; }));
   std::atomic<bool> done{false};
   served.transport->drain([&] { done = true; });
+  std::atomic<bool> heard{false};
+  served.loop.post([&] { heard = true; });  // behind the drain: a call that overtook it would be served
+  ASSERT_TRUE(eventually([&] { return heard.load(); }));
   const std::string refused = peer.call("add", Value::Array{1, 2});
   std::map<std::string, std::string> answers;
   for (int i = 0; i < 2; ++i) {
