@@ -45,19 +45,21 @@ def pinned(core, command):
 
 
 class Server:
-    """A server process, ready when its port answers. Ends with the with-block."""
+    """A server process, ready when its port, and those in `also`, answer. Ends with the with-block."""
 
-    def __init__(self, name, command, port, pin=True, **popen):
+    def __init__(self, name, command, port, pin=True, also=(), **popen):
         self.name, self.port = name, port
         self.log = tempfile.NamedTemporaryFile(mode="w+", prefix="sluice-bench-", suffix=".log")
         command = pinned(0, command) if pin else list(map(str, command))
         self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT, **popen)
         deadline = time.monotonic() + 30
-        while True:
+        waiting = [port, *also]
+        while waiting:
             with socket.socket() as s:
                 s.settimeout(1)
-                if s.connect_ex(("127.0.0.1", port)) == 0:
-                    return
+                if s.connect_ex(("127.0.0.1", waiting[0])) == 0:
+                    waiting.pop(0)
+                    continue
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 self.log.seek(0)
@@ -85,7 +87,7 @@ def sluice(folder, *arguments, wrap=(), pin=True):
     http, zerorpc = free_port(), free_port()
     command = [*wrap, build_dir() / "sluice", "serve", "--xmlrpc", f"127.0.0.1:{http}", "--zerorpc", f"tcp://127.0.0.1:{zerorpc}",
                "--data", Path(folder) / "sluice.db", *arguments]
-    return Server("sluice", command, http, pin=pin), http, f"tcp://127.0.0.1:{zerorpc}"
+    return Server("sluice", command, http, pin=pin, also=[zerorpc]), http, f"tcp://127.0.0.1:{zerorpc}"
 
 
 def nginx(folder):
