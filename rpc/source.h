@@ -27,8 +27,13 @@ class Source {
   virtual void pull(std::size_t most, Receiver receive) = 0;
 };
 
-// Reads `source` to its end into one array for a caller whose wire has no streams. More than
-// `limit` items are the fault too_large. `done` is called on the same loop, once.
-void gather(std::unique_ptr<Source> source, std::size_t limit, UniqueFunction<void(std::variant<Value, Fault>)> done);
+struct GatherLimits {
+  std::size_t items = 100'000;
+  std::size_t bytes = 64 << 20;  // by footprint()
+};
+
+// Reads `source` to its end into one array for a caller whose wire has no streams. More than the
+// limits is the fault too_large. `done` is called on the same loop, once.
+void gather(std::unique_ptr<Source> source, GatherLimits limits, UniqueFunction<void(std::variant<Value, Fault>)> done);
 
 }  // namespace sluice

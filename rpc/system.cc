@@ -12,10 +12,10 @@ Value fault_struct(const Fault& fault) {
 // One system.multicall under way: runs its calls one after the other, as their order may matter.
 class Multicall : public Responder, public std::enable_shared_from_this<Multicall> {
  public:
-  Multicall(const Dispatcher& dispatcher, std::size_t gathered_items, Answer<Value::Array> answer, Value::Array calls)
+  Multicall(const Dispatcher& dispatcher, const System::Limits& limits, Answer<Value::Array> answer, Value::Array calls)
       : Responder(answer.reply().loop()),
         dispatcher_(dispatcher),
-        gathered_items_(gathered_items),
+        limits_(limits),
         answer_(std::move(answer)),
         calls_(std::move(calls)) {
     results_.reserve(calls_.size());
@@ -30,7 +30,7 @@ class Multicall : public Responder, public std::enable_shared_from_this<Multical
 
   void respond(std::uint64_t, Outcome&& outcome) override {
     if (auto* source = std::get_if<std::unique_ptr<Source>>(&outcome)) {
-      gather(std::move(*source), gathered_items_, [self = shared_from_this()](std::variant<Value, Fault> gathered) {
+      gather(std::move(*source), {limits_.gathered_items, limits_.answer_bytes}, [self = shared_from_this()](std::variant<Value, Fault> gathered) {
         std::visit([&](auto& result) { self->take(result); }, gathered);
       });
     } else if (auto* value = std::get_if<Value>(&outcome)) {
@@ -52,7 +52,7 @@ class Multicall : public Responder, public std::enable_shared_from_this<Multical
       if (results_.size() == before) break;  // answers later and comes back here
     }
     running_ = false;
-    if (results_.size() == calls_.size()) answer_(std::move(results_));
+    if (results_.size() == calls_.size() && !refused_) answer_(std::move(results_));
   }
 
   void one(Value& entry) {
@@ -79,14 +79,29 @@ class Multicall : public Responder, public std::enable_shared_from_this<Multical
   }
   void take(const Fault& fault) { add(fault_struct(fault)); }
   void add(Value result) {
+    bytes_ += footprint(result);
     results_.push_back(std::move(result));
+    if (bytes_ > limits_.answer_bytes) return refuse();
     run();
   }
 
+  // No wire would carry the answer: nothing more is run for it, and what there is goes at once.
+  void refuse() {
+    const std::size_t ran = results_.size(), all = calls_.size();
+    results_ = {};
+    calls_ = {};
+    refused_ = true;
+    answer_(Fault(Fault::Kind::too_large, "system.multicall: the results of the first " + std::to_string(ran) + " of " + std::to_string(all) +
+                                              " calls have more than " + std::to_string(limits_.answer_bytes) +
+                                              " bytes (limits.answer_bytes); those calls have run, the rest have not; ask for less at a time"));
+  }
+
   const Dispatcher& dispatcher_;
-  std::size_t gathered_items_;
+  const System::Limits limits_;
   Answer<Value::Array> answer_;
   Value::Array calls_, results_;
+  std::size_t bytes_ = 0;  // of results_
+  bool refused_ = false;
   bool running_ = false;
 };
 
@@ -137,7 +152,7 @@ void System::multicall(Answer<Value::Array> answer, Value::Array calls) const {
   if (calls.size() > limits_.multicall)
     return answer(Fault(Fault::Kind::too_large, "system.multicall takes at most " + std::to_string(limits_.multicall) + " calls, " +
                                                     std::to_string(calls.size()) + " came (limits.multicall); send them in parts"));
-  std::make_shared<Multicall>(dispatcher_, limits_.gathered_items, std::move(answer), std::move(calls))->start();
+  std::make_shared<Multicall>(dispatcher_, limits_, std::move(answer), std::move(calls))->start();
 }
 
 }  // namespace sluice

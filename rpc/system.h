@@ -10,7 +10,8 @@ namespace sluice {
 class System : public Handler {
  public:
   struct Limits {
-    std::size_t multicall = 1000;      // calls in one system.multicall
+    std::size_t multicall = 1000;         // calls in one system.multicall
+    std::size_t answer_bytes = 64 << 20;  // of its results together, by footprint()
     std::size_t gathered_items = 100000;  // of a stream inside a multicall
   };
 

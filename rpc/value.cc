@@ -40,6 +40,21 @@ std::string_view kind_name(Value::Kind kind) noexcept {
   return kNames[static_cast<std::size_t>(kind)];
 }
 
+std::size_t footprint(const Value& value) noexcept {
+  std::size_t bytes = 16;
+  if (auto* text = value.get_if<std::string>())
+    bytes += text->size();
+  else if (auto* octets = value.get_if<Bytes>())
+    bytes += octets->octets.size();
+  else if (auto* extension = value.get_if<Extension>())
+    bytes += extension->octets.size();
+  else if (auto* items = value.get_if<Value::Array>())
+    for (const Value& item : *items) bytes += footprint(item);
+  else if (auto* members = value.get_if<Value::Struct>())
+    for (const auto& [key, member] : *members) bytes += key.size() + footprint(member);
+  return bytes;
+}
+
 std::string describe(const Value& value) {
   std::string name(kind_name(value.kind()));
   switch (value.kind()) {

@@ -102,6 +102,9 @@ class Value {
 // "dateTime.iso8601", "array", "struct", "extension".
 std::string_view kind_name(Value::Kind) noexcept;
 
+// What it holds, for limits: 16 bytes for each value within, and the lengths of texts, octets and keys.
+std::size_t footprint(const Value&) noexcept;
+
 // For messages: the kind and a short, printable look at the content, "string 'abc'", "array of 3".
 std::string describe(const Value&);
 

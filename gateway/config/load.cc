@@ -191,6 +191,7 @@ void settle(Settings& settings) {
   settings.zerorpc.event.text_bytes = settings.xmlrpc.http.limits.body_bytes;
   settings.zerorpc.router.message_bytes = settings.xmlrpc.http.limits.body_bytes;
   settings.system.gathered_items = settings.xmlrpc.gathered_items;
+  settings.system.answer_bytes = settings.xmlrpc.answer_bytes;
   settings.zerorpc.endpoints = settings.zerorpc_listen;
 }
 

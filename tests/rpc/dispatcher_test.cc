@@ -54,13 +54,14 @@ class DispatcherTest : public testing::Test {
   }
 
   // Calls on the loop's thread, where replies are delivered at once.
-  Outcome call(std::string name, Value::Array args = {}) {
+  Outcome call(std::string name, Value::Array args = {}) { return call(dispatcher, std::move(name), std::move(args)); }
+  Outcome call(const Dispatcher& to, std::string name, Value::Array args) {
     auto caller = std::make_shared<Caller>(loop);
     loop.post([&] {
       Call call;
       call.method = name;
       call.args = std::move(args);
-      dispatcher.call(call, Reply(caller));
+      to.call(call, Reply(caller));
       loop.post([&] { loop.stop(); });
     });
     loop.run();
@@ -152,6 +153,18 @@ TEST_F(DispatcherTest, MulticallRunsEachCallAndKeepsFaultsApart) {
   EXPECT_EQ(*results[1].find("faultCode"), Value(-32601));
   EXPECT_EQ(*results[2].find("faultCode"), Value(-32602));
   EXPECT_EQ(*results[3].find("faultCode"), Value(-32602));
+}
+
+TEST_F(DispatcherTest, MulticallStopsWhenItsResultsAreMoreThanAnAnswer) {
+  System small(dispatcher, System::Limits{.answer_bytes = 1000});
+  Dispatcher own;
+  own.add(small);
+  Value::Array calls;
+  for (int i = 0; i < 100; ++i)
+    calls.push_back(Value::Struct{{"methodName", "toys.greet"}, {"params", Value::Array{std::string(400, 'x'), "hello"}}});
+  const Fault fault = std::get<Fault>(call(own, "system.multicall", {Value(calls)}));
+  EXPECT_EQ(fault.kind(), Fault::Kind::too_large);
+  EXPECT_NE(fault.message().find("the first 3 of 100 calls"), std::string::npos) << fault.message();
 }
 
 TEST_F(DispatcherTest, ListsTrueSignatures) {

@@ -30,9 +30,9 @@ class Counting : public Source {
   Receiver* keep_;
 };
 
-std::variant<Value, Fault> gathered(std::unique_ptr<Source> source, std::size_t limit = 1000) {
+std::variant<Value, Fault> gathered(std::unique_ptr<Source> source, GatherLimits limits = {.items = 1000}) {
   std::optional<std::variant<Value, Fault>> result;
-  gather(std::move(source), limit, [&](std::variant<Value, Fault> r) { result = std::move(r); });
+  gather(std::move(source), limits, [&](std::variant<Value, Fault> r) { result = std::move(r); });
   return result.value();
 }
 
@@ -42,13 +42,19 @@ TEST(Gather, MakesAnArrayOfAStream) {
 }
 
 TEST(Gather, DoesNotDeepenTheStackBatchByBatch) {
-  auto all = std::get<Value>(gathered(std::make_unique<Counting>(2'000'000), 2'000'000));
+  auto all = std::get<Value>(gathered(std::make_unique<Counting>(2'000'000), {.items = 2'000'000}));
   EXPECT_EQ(all.get_if<Value::Array>()->size(), 2'000'000u);
 }
 
 TEST(Gather, StopsAtTheLimitEvenOfAnEndlessStream) {
-  auto fault = std::get<Fault>(gathered(std::make_unique<Counting>(std::numeric_limits<std::int64_t>::max()), 1000));
+  auto fault = std::get<Fault>(gathered(std::make_unique<Counting>(std::numeric_limits<std::int64_t>::max()), {.items = 1000}));
   EXPECT_EQ(fault.kind(), Fault::Kind::too_large);
+}
+
+TEST(Gather, StopsAtItsBytesTooHoweverFewTheItems) {
+  auto fault = std::get<Fault>(gathered(std::make_unique<Counting>(std::numeric_limits<std::int64_t>::max()), {.items = 1'000'000, .bytes = 100'000}));
+  EXPECT_EQ(fault.kind(), Fault::Kind::too_large);
+  EXPECT_NE(fault.message().find("100000 bytes"), std::string::npos) << fault.message();
 }
 
 TEST(Gather, AnswersWithTheFaultThatBrokeTheStream) {
@@ -59,7 +65,7 @@ TEST(Gather, AnswersWithTheFaultThatBrokeTheStream) {
 TEST(Gather, WaitsForABatchThatComesLater) {
   Source::Receiver kept;
   std::optional<std::variant<Value, Fault>> result;
-  gather(std::make_unique<Counting>(0, std::nullopt, &kept), 10, [&](std::variant<Value, Fault> r) { result = std::move(r); });
+  gather(std::make_unique<Counting>(0, std::nullopt, &kept), {.items = 10}, [&](std::variant<Value, Fault> r) { result = std::move(r); });
   EXPECT_FALSE(result);
   kept({.items = {1}, .end = true, .fault = {}});
   EXPECT_EQ(std::get<Value>(result.value()), Value(Value::Array{1}));

@@ -32,7 +32,7 @@ void Transport::serve(const http::Request& request, http::Exchange& exchange) {
 
 void Transport::answer(http::Exchange& exchange, Outcome&& outcome) {
   if (auto* source = std::get_if<std::unique_ptr<Source>>(&outcome)) {
-    return gather(std::move(*source), options_.gathered_items,
+    return gather(std::move(*source), {options_.gathered_items, options_.answer_bytes},
                   [this, to = exchange.shared_from_this(), ticket = exchange.ticket()](std::variant<Value, Fault> gathered) {
                     if (to->ticket() != ticket) return;  // its time ran out meanwhile
                     std::visit([&](auto& result) { answer(*std::static_pointer_cast<http::Exchange>(to), std::move(result)); }, gathered);
