@@ -53,8 +53,15 @@ class Gateway:
             raise RuntimeError(f"sluice did not start: {self.process.stderr.read()}")
 
     def rss_kb(self):
+        return self._status("VmRSS")
+
+    def peak_kb(self):
+        """The most resident memory since the start, or since clear_refs was written."""
+        return self._status("VmHWM")
+
+    def _status(self, key):
         with open(f"/proc/{self.process.pid}/status") as f:
-            return int(next(line for line in f if line.startswith("VmRSS")).split()[1])
+            return int(next(line for line in f if line.startswith(key)).split()[1])
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
