@@ -3,6 +3,7 @@
 // statement, what a statement is, and how fresh its nodes are.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -33,12 +34,21 @@ struct Verdict {
 // Where a caller allows a read to go. See docs/life-of-a-call.md.
 enum class Level : std::uint8_t { any, bounded, after, latest, primary };
 
+// The lease of a lock under which a caller writes. A write with a lower token than was seen for that lock comes from someone who
+// has lost the lease: it is refused, in the transaction of the write itself, with a conflict.
+struct Fence {
+  std::string lock;
+  std::int64_t token = 0;  // more than 0
+};
+Fault stale(const Fence&, std::int64_t seen);  // the conflict; for backends
+
 struct Options {
   Level level = Level::any;
   std::int64_t max_lag_ms = 0;    // of Level::bounded
   std::string after;              // causality token of Level::after
   std::string tx;                 // a transaction's handle; "" for none
   std::int64_t timeout_ms = 0;    // 0: the transport's limit alone
+  std::optional<Fence> fence;     // of writes alone; nullopt: none
 };
 
 struct Rows {

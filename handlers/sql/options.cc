@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "rpc/convert.h"
 #include "rpc/nearest.h"
@@ -9,7 +10,7 @@
 namespace sluice::sql {
 namespace {
 
-constexpr std::array<std::string_view, 5> kNames{"after", "level", "max_lag_ms", "timeout_ms", "tx"};
+constexpr std::array<std::string_view, 6> kNames{"after", "fence", "level", "max_lag_ms", "timeout_ms", "tx"};
 constexpr std::array<std::string_view, 5> kLevels{"any", "bounded", "after", "latest", "primary"};  // in the order of Level
 
 template <class T>
@@ -20,7 +21,37 @@ T taken(const std::string& method, const std::string& name, const Value& value) 
   return out;
 }
 
+// {"lock": name, "token": t}: the token as lock.acquire gave it, a decimal string, or as an int.
+Fence fence_of(const std::string& method, const Value& given) {
+  auto refuse = [&](const std::string& what) { return Fault(Fault::Kind::bad_arguments, method + "() option 'fence' must be {\"lock\": name, \"token\": token}, " + what); };
+  const auto* members = given.get_if<Value::Struct>();
+  if (!members) throw refuse("not " + describe(given));
+  Fence fence;
+  for (const auto& [name, value] : *members) {
+    if (name == "lock") {
+      fence.lock = taken<std::string>(method, "fence.lock", value);
+    } else if (name == "token") {
+      const auto* text = value.get_if<std::string>();
+      const char* end = text ? text->data() + text->size() : nullptr;
+      const bool number = text ? std::from_chars(text->data(), end, fence.token).ptr == end : Wire<std::int64_t>::take(Value(value), fence.token);
+      if (!number || fence.token <= 0) throw refuse("with the token that lock.acquire gave, not " + describe(value));
+    } else {
+      throw refuse("without " + describe(Value(name)).substr(7));
+    }
+  }
+  if (fence.lock.empty()) throw refuse("but the lock's name is missing");
+  if (fence.token == 0) throw refuse("but the token is missing");
+  return fence;
+}
+
 }  // namespace
+
+Fault stale(const Fence& fence, std::int64_t seen) {
+  return Fault(Fault::Kind::conflict,
+               "stale fencing token: " + std::to_string(fence.token) + " was given, " + std::to_string(seen) + " was seen for the lock " + describe(Value(fence.lock)).substr(7) +
+                   "; the lease under which this was written is lost",
+               {{"lock", fence.lock}, {"given", std::to_string(fence.token)}, {"seen", std::to_string(seen)}});
+}
 
 std::string_view name_of(Class kind) noexcept {
   switch (kind) {
@@ -40,6 +71,8 @@ Options read_options(const std::string& method, const Value::Struct& given) {
     if (name == "after") {
       options.after = taken<std::string>(method, name, value);
       if (!level_given) options.level = Level::after;
+    } else if (name == "fence") {
+      options.fence = fence_of(method, value);
     } else if (name == "level") {
       const auto level = taken<std::string>(method, name, value);
       const auto at = std::ranges::find(kLevels, level);
@@ -60,7 +93,7 @@ Options read_options(const std::string& method, const Value::Struct& given) {
     } else {
       const auto close = nearest(name, kNames);
       throw Fault(Fault::Kind::bad_arguments, method + "() has no option " + describe(Value(name)).substr(7) +
-                                                  (close.empty() ? "; it takes after, level, max_lag_ms, timeout_ms and tx" : "; did you mean '" + std::string(close) + "'?"));
+                                                  (close.empty() ? "; it takes after, fence, level, max_lag_ms, timeout_ms and tx" : "; did you mean '" + std::string(close) + "'?"));
     }
   }
   if (options.level == Level::after && options.after.empty())

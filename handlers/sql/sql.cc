@@ -87,7 +87,12 @@ Work work(std::vector<Statement> statements, Options options, Reply&& reply, For
   return work;
 }
 
+void refuse_fence(const std::string& method, const Options& options) {
+  if (options.fence) throw Fault(Fault::Kind::bad_arguments, method + "() takes no option 'fence': it guards writes; pass it to sql.execute, sql.batch or a named write");
+}
+
 void refuse_transaction(const std::string& method, const Options& options) {
+  refuse_fence(method, options);
   if (!options.tx.empty()) throw Fault(Fault::Kind::bad_arguments, method + "() takes no option 'tx'");
 }
 
@@ -109,14 +114,15 @@ Sql::~Sql() = default;
 
 std::vector<Method> Sql::methods() {
   const std::string options = " Options: after (a token), level, max_lag_ms, timeout_ms, tx (a handle of begin).";
+  const std::string fence = " {\"fence\": {\"lock\": name, \"token\": token}} refuses the write of someone who has lost his lock.";
   return {
       method("query", this, &Sql::query, {"statement", "params", "options"},
              "Runs a statement where it belongs, a read as a rule: {columns, rows, route}. params is an array for ? and $1, or a struct for :name." + options),
       method("execute", this, &Sql::execute, {"statement", "params", "options"},
-             "Runs a write on the primary: {affected, last_insert_id, token, route}, and {columns, rows} of RETURNING. Pass the token as {\"after\": token} to read what was written." + options,
+             "Runs a write on the primary: {affected, last_insert_id, token, route}, and {columns, rows} of RETURNING. Pass the token as {\"after\": token} to read what was written." + options + fence,
              Effect::write),
       method("batch", this, &Sql::batch, {"statements", "options"},
-             "Runs an array of [statement, params] as one transaction on the primary: {results, token, route}. All of them, or none. Options: timeout_ms.", Effect::write),
+             "Runs an array of [statement, params] as one transaction on the primary: {results, token, route}. All of them, or none. Options: timeout_ms." + fence, Effect::write),
       method("begin", this, &Sql::begin, {"options"},
              "Opens a transaction on the primary and answers its handle. It is rolled back after timeout_ms (30000). Pass it as {\"tx\": handle}.", Effect::write),
       method("commit", this, &Sql::commit, {"tx"}, "Commits a transaction: {token}.", Effect::write),
@@ -135,6 +141,7 @@ std::vector<Method> Sql::methods() {
 }
 
 void Sql::run(Reply reply, Statement statement, Options options, bool expects_write) {
+  if (!expects_write) refuse_fence("query", options);
   std::vector<Statement> statements;
   statements.push_back(std::move(statement));
   Work w = expects_write ? work(std::move(statements), std::move(options), std::move(reply), execute_answer)

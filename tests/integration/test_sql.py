@@ -152,6 +152,29 @@ class Statements(SqlCase):
         self.assertEqual(self.fault("argument 'country' must be string, not int 7", self.g.city.by_country, 7), -32602)
 
 
+class Fences(SqlCase):
+    def test_a_write_with_a_lower_token_is_refused(self):
+        def fence(token):
+            return {"fence": {"lock": "stock", "token": token}}
+
+        add = "INSERT INTO counter VALUES (?, 0)"
+        self.sql.execute(add, [1], fence("281474976710657"))
+        self.sql.batch([[add, [2]]], fence("281474976710659"))
+        self.assertEqual(self.fault("stale fencing token: 281474976710658 was given, 281474976710659 was seen", self.sql.execute, add, [3], fence("281474976710658")), -32005)
+        self.assertEqual(self.fault("stale", self.sql.batch, [[add, [3]]], fence(5)), -32005)
+        self.assertEqual(self.fault("stale", self.g.city.add, "Oslo", "NO", fence(5)), -32005)
+        self.assertEqual(self.sql.query("SELECT id FROM counter ORDER BY id")["rows"], [[1], [2]])
+
+    def test_what_is_no_fence(self):
+        for fence, words in [({"lock": "a"}, "token is missing"), ({"token": 1}, "lock's name is missing"), ({"lock": "a", "token": "x"}, "not string 'x'"),
+                             ({"lock": "a", "token": 0}, "not int 0"), ("a", "not string 'a'"), ({"lock": "a", "token": 1, "ttl": 1}, "without 'ttl'")]:
+            self.assertEqual(self.fault(words, self.sql.execute, "SELECT 1", [], {"fence": fence}), -32602)
+        good = {"fence": {"lock": "a", "token": 1}}
+        self.assertEqual(self.fault("it guards writes", self.sql.query, "SELECT 1", [], good), -32602)
+        self.assertEqual(self.fault("it guards writes", self.sql.begin, good), -32602)
+        self.assertEqual(self.fault("did you mean 'fence'?", self.sql.execute, "SELECT 1", [], {"fense": {}}), -32602)
+
+
 class Transactions(SqlCase):
     def test_commit_and_rollback(self):
         tx = self.sql.begin()

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "handlers/sql/sqlite/classify.h"
+#include "handlers/sql/sqlite/fence.h"
 
 namespace sluice::sql::sqlite {
 namespace {
@@ -82,6 +83,11 @@ Outcome Writer::attempt(Job& job) {
   Result result;
   result.route = {"primary", "primary", job.verdict, ms_since(job.arrived), 1};
   const Stop stop = [&job] { return job.work.reply.cancelled() || Clock::now() >= job.deadline; };
+  try {
+    if (job.work.options.fence) check_fence(connection_, *job.work.options.fence);
+  } catch (const Fault& fault) {
+    return fault;
+  }
   try {
     for (const Statement& statement : job.work.statements) {
       auto prepared = connection_.prepare(statement.text);

@@ -149,6 +149,33 @@ TEST_F(SqliteTest, OthersWaitForATransactionAndSeeItWhole) {
   EXPECT_EQ(std::get<Fault>(ask(&Sqlite::commit, {}, tx)).kind(), Fault::Kind::conflict);
 }
 
+TEST_F(SqliteTest, AWriteUnderALostLockIsRefusedAndLeavesNothing) {
+  execute("CREATE TABLE t(n)");
+  auto under = [&](std::string lock, std::int64_t token, std::vector<Statement> statements) {
+    Options options;
+    options.fence = Fence{std::move(lock), token};
+    return ask(&Sqlite::run, std::move(statements), options);
+  };
+  std::get<Result>(under("a", 17, {{"INSERT INTO t VALUES (17)", {}}}));
+  std::get<Result>(under("a", 17, {{"INSERT INTO t VALUES (17)", {}}}));
+  std::get<Result>(under("a", 19, {{"INSERT INTO t VALUES (19)", {}}, {"INSERT INTO t VALUES (19)", {}}}));
+  const Fault fault = std::get<Fault>(under("a", 17, {{"INSERT INTO t VALUES (0)", {}}, {"INSERT INTO t VALUES (0)", {}}}));
+  EXPECT_EQ(fault.kind(), Fault::Kind::conflict);
+  EXPECT_TRUE(fault.message().starts_with("stale fencing token: 17 was given, 19 was seen")) << fault.message();
+  std::get<Result>(under("b", 1, {{"INSERT INTO t VALUES (1)", {}}}));
+  // A write that fails raises nothing: its token was never seen.
+  EXPECT_TRUE(std::holds_alternative<Fault>(under("a", 99, {{"INSERT INTO nowhere VALUES (1)", {}}})));
+  std::get<Result>(under("a", 19, {{"INSERT INTO t VALUES (20)", {}}}));
+  EXPECT_EQ(query("SELECT group_concat(n) FROM t"), (Value::Array{Value::Array{"17,17,19,19,1,20"}}));
+
+  Options tx;
+  tx.tx = std::get<Result>(ask(&Sqlite::begin, {})).token;
+  tx.fence = Fence{"a", 18};
+  EXPECT_EQ(std::get<Fault>(ask(&Sqlite::run, {{"INSERT INTO t VALUES (0)", {}}}, tx)).kind(), Fault::Kind::conflict);
+  tx.fence.reset();
+  std::get<Result>(ask(&Sqlite::rollback, {}, tx));
+}
+
 TEST_F(SqliteTest, ACallerWhoIsGoneStopsHisStatement) {
   auto caller = std::make_shared<Caller>(loop);
   std::promise<Outcome> promise;
