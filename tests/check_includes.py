@@ -11,7 +11,7 @@ ALLOWED = [
     ("transports/xmlrpc/", ["rpc/", "transports/net/"]),
     ("transports/zerorpc/", ["rpc/", "transports/net/"]),
     ("handlers/sql/sqlite/", ["rpc/", "handlers/support/", "handlers/sql/"]),
-    ("handlers/lock/sql/", ["rpc/", "handlers/support/", "handlers/lock/", "handlers/sql/backend.h"]),
+    ("handlers/lock/sql/", ["rpc/", "handlers/support/", "handlers/lock/", "handlers/sql/backend.h", "handlers/sql/errand.h"]),
     ("handlers/lock/", ["rpc/", "handlers/support/"]),
     ("handlers/calc/", ["rpc/", "handlers/support/"]),
     ("handlers/probe/", ["rpc/", "handlers/support/"]),

@@ -1,6 +1,7 @@
 #include "handlers/sql/sqlite/connection.h"
 
 #include <cstring>
+#include <ctime>
 
 #include "handlers/sql/sqlite/classify.h"
 #include "rpc/utf8.h"
@@ -52,6 +53,13 @@ std::string code_name(int code) {
   }
 }
 
+// sluice_boottime_ms(): the clock that leases are measured in, read when the statement runs and not when it was queued.
+void boottime_ms(sqlite3_context* context, int, sqlite3_value**) {
+  timespec t{};
+  ::clock_gettime(CLOCK_BOOTTIME, &t);
+  sqlite3_result_int64(context, t.tv_sec * std::int64_t{1000} + t.tv_nsec / 1'000'000);
+}
+
 std::string ordinal(int index) { return "parameter " + std::to_string(index); }
 
 }  // namespace
@@ -76,6 +84,7 @@ Connection::Connection(const std::string& file, Mode mode) {
   // NORMAL would lose acknowledged writes at a loss of power; with group commit FULL costs little.
   const char* setup = mode == Mode::writer ? "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON" : "PRAGMA query_only=ON; SELECT 1 FROM sqlite_schema";
   if (const int code = sqlite3_exec(handle_, setup, nullptr, nullptr, nullptr); code != SQLITE_OK) fail(code);
+  sqlite3_create_function_v2(handle_, "sluice_boottime_ms", 0, SQLITE_UTF8 | SQLITE_INNOCUOUS, nullptr, boottime_ms, nullptr, nullptr, nullptr);
   sqlite3_set_authorizer(handle_, &Connection::authorize, this);
   sqlite3_progress_handler(
       handle_, kStepsBetweenLooks, [](void* self) { return static_cast<int>(static_cast<Connection*>(self)->stop_ && (*static_cast<Connection*>(self)->stop_)()); }, this);
