@@ -1,0 +1,128 @@
+#include "handlers/lock/sql/statements.h"
+
+#include <algorithm>
+
+namespace sluice::lock {
+namespace {
+
+// What stands in braces in the texts below.
+struct Dialect {
+  std::string_view now;       // milliseconds on the clock of the leases: one clock for all who use the database
+  std::string_view wanted;    // the names of an acquire, as a table w with the column value
+  std::string_view greatest;  // the function that picks the greatest of its arguments
+};
+
+std::string filled(std::string_view text, const Dialect& dialect);
+
+std::string replaced(std::string text, std::string_view what, std::string_view by) {
+  for (auto at = text.find(what); at != text.npos; at = text.find(what, at + by.size())) text.replace(at, what.size(), by);
+  return text;
+}
+
+// An acquire first drops the leases of its names that have ended; after that each row is a holder in the way.
+constexpr std::string_view kPrune = "DELETE FROM sluice_leases WHERE name IN (SELECT w.value FROM {wanted}) AND expires <= {now}";
+
+// Is one of the names neither held by the owner already, nor free for one more holder of this mode?
+constexpr std::string_view kBlocked = R"(EXISTS (SELECT 1 FROM {wanted} WHERE
+  NOT EXISTS (SELECT 1 FROM sluice_leases m WHERE m.name = w.value AND m.owner = :owner AND m.slots = :slots)
+  AND (:reentry = 1
+    OR EXISTS (SELECT 1 FROM sluice_leases o WHERE o.name = w.value AND (o.slots <> :slots OR o.owner = :owner))
+    OR (SELECT count(*) FROM sluice_leases o WHERE o.name = w.value) >= :slots
+    OR (:slots = 2147483647 AND EXISTS (SELECT 1 FROM sluice_locks k WHERE k.name = w.value AND k.wanted_until > {now} AND k.wanted_by <> :owner)))))";
+
+// A token for each name that the owner does not hold yet: above the last one, above every forgotten one, within the epoch.
+constexpr std::string_view kToken = R"(INSERT INTO sluice_locks(name, token, touched, wanted_until, wanted_by)
+SELECT w.value, {greatest}((SELECT floor FROM sluice_lock_meta), :epoch) + 1, {now}, 0, '' FROM {wanted}
+WHERE NOT {blocked} AND NOT EXISTS (SELECT 1 FROM sluice_leases m WHERE m.name = w.value AND m.owner = :owner)
+ON CONFLICT(name) DO UPDATE SET token = {greatest}(sluice_locks.token + 1, excluded.token), touched = excluded.touched,
+  wanted_until = CASE WHEN sluice_locks.wanted_by = :owner THEN 0 ELSE sluice_locks.wanted_until END)";
+
+constexpr std::string_view kLease = R"(INSERT INTO sluice_leases(name, owner, slots, token, count, nonce, granted, expires, ttl)
+SELECT k.name, :owner, :slots, k.token, 1, :nonce, {now}, {now} + :ttl, :ttl FROM {wanted} JOIN sluice_locks k ON k.name = w.value
+WHERE NOT {blocked}
+ON CONFLICT(name, owner) DO UPDATE SET count = sluice_leases.count + CASE WHEN sluice_leases.nonce = excluded.nonce THEN 0 ELSE 1 END,
+  nonce = excluded.nonce, expires = {greatest}(sluice_leases.expires, excluded.expires), ttl = excluded.ttl)";
+
+constexpr std::string_view kIntent = R"(UPDATE sluice_locks SET wanted_until = {now} + :intent, wanted_by = :owner
+WHERE name IN (SELECT w.value FROM {wanted})
+  AND NOT EXISTS (SELECT 1 FROM sluice_leases m WHERE m.name = sluice_locks.name AND m.owner = :owner)
+  AND EXISTS (SELECT 1 FROM sluice_leases o WHERE o.name = sluice_locks.name AND o.slots = 2147483647))";
+
+#define HOLDER "l.name, l.owner, l.token, l.slots, l.count, l.expires - {now}, {now} - l.granted"
+
+// The owner's own first, then who is in the way, the one whose lease ends first before the others.
+constexpr std::string_view kAcquired = "SELECT " HOLDER R"(, l.nonce FROM sluice_leases l WHERE l.name IN (SELECT w.value FROM {wanted})
+ORDER BY CASE WHEN l.owner = :owner THEN 0 ELSE 1 END, CASE WHEN l.slots = 2147483647 AND l.slots = :slots THEN 1 ELSE 0 END, l.expires LIMIT 128)";
+
+constexpr std::string_view kMine = "name = :name AND owner = :owner AND token = :token";
+constexpr std::string_view kAfter = R"(SELECT coalesce((SELECT count FROM sluice_leases WHERE {mine} AND expires > {now}), 0),
+coalesce((SELECT token FROM sluice_locks WHERE name = :name), 0))";
+
+std::string filled(std::string_view text, const Dialect& dialect) {
+  std::string out = replaced(std::string(text), "{blocked}", kBlocked);
+  out = replaced(std::move(out), "{mine}", kMine);
+  out = replaced(std::move(out), "{now}", dialect.now);
+  out = replaced(std::move(out), "{wanted}", dialect.wanted);
+  return replaced(std::move(out), "{greatest}", dialect.greatest);
+}
+
+}  // namespace
+
+Template::Template(std::string text) : text_(std::move(text)) {
+  auto letter = [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; };
+  for (std::size_t at = text_.find(':'); at != text_.npos; at = text_.find(':', at + 1)) {
+    std::size_t end = at + 1;
+    while (end < text_.size() && letter(text_[end])) ++end;
+    std::string name = text_.substr(at + 1, end - at - 1);
+    if (!name.empty() && std::ranges::find(names_, name) == names_.end()) names_.push_back(std::move(name));
+  }
+}
+
+sql::Statement Template::with(const Value::Struct& all) const {
+  if (names_.empty()) return {text_, {}};
+  Value::Struct own;
+  own.reserve(names_.size());
+  for (const auto& [name, value] : all)
+    if (std::ranges::find(names_, name) != names_.end()) own.emplace_back(name, value);
+  return {text_, std::move(own)};
+}
+
+Statements sqlite_statements() {
+  const Dialect dialect{"sluice_boottime_ms()", "json_each(:names) AS w", "max"};
+  auto t = [&](std::string_view text) { return Template(filled(text, dialect)); };
+  return {
+      .setup =
+          {
+              t("CREATE TABLE IF NOT EXISTS sluice_lock_meta(id INTEGER PRIMARY KEY, floor INTEGER NOT NULL, boot TEXT NOT NULL)"),
+              t("CREATE TABLE IF NOT EXISTS sluice_locks(name TEXT PRIMARY KEY, token INTEGER NOT NULL, touched INTEGER NOT NULL, wanted_until INTEGER NOT NULL, "
+                "wanted_by TEXT NOT NULL) WITHOUT ROWID"),
+              t("CREATE TABLE IF NOT EXISTS sluice_leases(name TEXT NOT NULL, owner TEXT NOT NULL, slots INTEGER NOT NULL, token INTEGER NOT NULL, count INTEGER NOT NULL, "
+                "nonce TEXT NOT NULL, granted INTEGER NOT NULL, expires INTEGER NOT NULL, ttl INTEGER NOT NULL, PRIMARY KEY(name, owner)) WITHOUT ROWID"),
+              t("INSERT INTO sluice_lock_meta VALUES (1, 0, :boot) ON CONFLICT(id) DO NOTHING"),
+              // After a reboot the clock began anew: whoever held a lease may still believe in it for as long as it was given.
+              t("UPDATE sluice_leases SET expires = {now} + ttl, granted = {now} WHERE (SELECT boot FROM sluice_lock_meta) <> :boot"),
+              t("UPDATE sluice_locks SET touched = {now}, wanted_until = 0 WHERE (SELECT boot FROM sluice_lock_meta) <> :boot"),
+              t("UPDATE sluice_lock_meta SET boot = :boot WHERE boot <> :boot"),
+          },
+      .acquire = {t(kPrune), t(kToken), t(kLease), t(kAcquired)},
+      .intent = t(kIntent),
+      .undo = {t("DELETE FROM sluice_leases WHERE name IN (SELECT w.value FROM {wanted}) AND owner = :owner AND nonce = :nonce AND count = 1"),
+               t("UPDATE sluice_leases SET count = count - 1, nonce = '' WHERE name IN (SELECT w.value FROM {wanted}) AND owner = :owner AND nonce = :nonce")},
+      .release = {t("DELETE FROM sluice_leases WHERE {mine} AND count = 1 AND expires > {now}"),
+                  t("UPDATE sluice_leases SET count = count - 1 WHERE {mine} AND count > 1 AND expires > {now}"), t(kAfter)},
+      .renew = {t("UPDATE sluice_leases SET expires = {now} + :ttl, ttl = :ttl WHERE {mine} AND expires > {now}"), t(kAfter)},
+      .force = {t("SELECT " HOLDER " FROM sluice_leases l WHERE l.name = :name AND l.expires > {now} ORDER BY l.expires LIMIT :most"),
+                t("DELETE FROM sluice_leases WHERE name = :name"),
+                t("INSERT INTO sluice_locks(name, token, touched, wanted_until, wanted_by) VALUES (:name, {greatest}((SELECT floor FROM sluice_lock_meta), :epoch) + 1, {now}, 0, '') "
+                  "ON CONFLICT(name) DO UPDATE SET token = {greatest}(sluice_locks.token + 1, excluded.token), touched = excluded.touched"),
+                t("SELECT token FROM sluice_locks WHERE name = :name")},
+      .inspect = t("SELECT k.name, k.token, " HOLDER " FROM sluice_locks k LEFT JOIN sluice_leases l ON l.name = k.name AND l.expires > {now} WHERE k.name = :name ORDER BY l.expires LIMIT :most"),
+      .list = t("SELECT k.name, k.token, " HOLDER " FROM sluice_locks k JOIN sluice_leases l ON l.name = k.name AND l.expires > {now} WHERE k.name >= :from AND k.name < :to "
+                "ORDER BY k.name, l.expires LIMIT :most"),
+      // The tokens of names that nobody asks for any more live on as one floor below all new ones.
+      .purge = {t("UPDATE sluice_lock_meta SET floor = {greatest}(floor, coalesce((SELECT max(token) FROM sluice_locks WHERE touched < {now} - :age), 0))"),
+                t("DELETE FROM sluice_locks WHERE touched < {now} - :age AND NOT EXISTS (SELECT 1 FROM sluice_leases l WHERE l.name = sluice_locks.name)")},
+  };
+}
+
+}  // namespace sluice::lock

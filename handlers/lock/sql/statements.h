@@ -1,0 +1,40 @@
+#pragma once
+// The statements by which a SQL database keeps leases. Databases differ in a few words, which stand in a Dialect.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "handlers/sql/backend.h"
+
+namespace sluice::lock {
+
+// A text with :names, and which names those are.
+class Template {
+ public:
+  explicit Template(std::string text);
+  sql::Statement with(const Value::Struct& all) const;  // picks its own parameters out of all of them
+
+ private:
+  std::string text_;
+  std::vector<std::string> names_;
+};
+
+struct Statements {
+  std::vector<Template> setup;    // :boot
+  std::vector<Template> acquire;  // :names (a JSON array) :owner :nonce :ttl :slots :reentry :epoch; the last one answers kAcquired
+  Template intent;                // as acquire, and :intent; goes before the last
+  std::vector<Template> undo;     // :names :owner :nonce
+  std::vector<Template> release;  // :name :owner :token; the first two change, the last answers (count, newest)
+  std::vector<Template> renew;    // :name :owner :token :ttl; the first changes, the last answers (count, newest)
+  std::vector<Template> force;    // :name :epoch :most; the first answers kHolders, the last the newest token
+  Template inspect;               // :name :most; answers (name, newest) and kHolders, nils for no holder
+  Template list;                  // :from :to :most; the same
+  std::vector<Template> purge;    // :age
+};
+
+// Of the rows that tell of holders, in this order: name, owner, token, slots, count, ms left, ms held; acquire adds its nonce.
+
+Statements sqlite_statements();
+
+}  // namespace sluice::lock
