@@ -5,6 +5,11 @@ find_package(ZLIB REQUIRED)
 find_package(SQLite3 REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(ZMQ REQUIRED IMPORTED_TARGET libzmq)
+pkg_check_modules(PQ REQUIRED IMPORTED_TARGET libpq)
+find_package(OpenSSL REQUIRED)
+find_library(PG_QUERY_LIBRARY pg_query REQUIRED)
+# The parse tree's node layouts; they must be of the major version that libpg_query was made from.
+find_path(PG_SERVER_INCLUDE nodes/parsenodes.h PATHS /usr/include/postgresql/15/server NO_DEFAULT_PATH REQUIRED)
 find_package(Boost REQUIRED)  # headers only: Beast's HTTP parser
 if(SLUICE_TESTS)
   find_package(GTest REQUIRED)

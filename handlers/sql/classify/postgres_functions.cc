@@ -1,0 +1,113 @@
+#include "handlers/sql/classify/postgres_functions.h"
+
+#include <algorithm>
+
+namespace sluice::sql {
+namespace {
+
+struct Known {
+  std::string_view name;  // a `*` at the end: whatever begins so
+  Class kind;
+  const char* why;
+};
+
+// Functions of PostgreSQL and its contributed modules that are no plain reads. Sending one of these to a replica would be wrong although
+// many of them are accepted there.
+constexpr Known kEffects[] = {
+    {"nextval", Class::write, "moves a sequence"},
+    {"setval", Class::write, "moves a sequence"},
+    {"lo_creat", Class::write, "makes a large object"},
+    {"lo_create", Class::write, "makes a large object"},
+    {"lo_from_bytea", Class::write, "makes a large object"},
+    {"lo_import", Class::write, "makes a large object"},
+    {"lo_export", Class::write, "writes a file on the server"},
+    {"lo_put", Class::write, "changes a large object"},
+    {"lo_unlink", Class::write, "removes a large object"},
+    {"lo_truncate*", Class::write, "changes a large object"},
+    {"lowrite", Class::write, "changes a large object"},
+    {"lo_*", Class::primary, "works on a large object that the transaction has open"},
+    {"loread", Class::primary, "works on a large object that the transaction has open"},
+    {"pg_notify", Class::write, "tells listeners"},
+    {"dblink*", Class::write, "runs statements on another connection"},
+    {"postgres_fdw_*", Class::write, "works on other connections"},
+    {"pg_advisory_xact_*", Class::primary, "holds a lock in a transaction"},
+    {"pg_try_advisory_xact_*", Class::primary, "holds a lock in a transaction"},
+    {"pg_advisory_*", Class::session, "is of locks that the connection holds; lock.acquire holds one for you"},
+    {"pg_try_advisory_*", Class::session, "is of locks that the connection holds; lock.acquire holds one for you"},
+    {"set_config", Class::session, "changes a setting of the connection"},
+    {"setseed", Class::session, "changes the connection's random numbers"},
+    {"currval", Class::primary, "tells what the connection itself did before; use RETURNING"},
+    {"lastval", Class::primary, "tells what the connection itself did before; use RETURNING"},
+    {"pg_backend_pid", Class::primary, "tells of the connection, which is the gateway's"},
+    {"pg_my_temp_schema", Class::primary, "tells of the connection, which is the gateway's"},
+    {"pg_listening_channels", Class::primary, "tells of the connection, which is the gateway's"},
+    {"pg_cursor", Class::primary, "tells of the connection, which is the gateway's"},
+    {"pg_prepared_statement", Class::primary, "tells of the connection, which is the gateway's"},
+    {"pg_export_snapshot", Class::session, "shares the connection's snapshot"},
+    {"txid_current", Class::primary, "gives the transaction a number"},
+    {"pg_current_xact_id", Class::primary, "gives the transaction a number"},
+    {"pg_current_wal_*", Class::primary, "is answered by a primary alone"},
+    {"pg_walfile_name*", Class::primary, "is answered by a primary alone"},
+    {"txid_status", Class::primary, "is answered by a primary alone"},
+    {"pg_xact_status", Class::primary, "is answered by a primary alone"},
+    {"pg_logical_slot_peek_*", Class::primary, "reads a slot of the primary"},
+    {"pg_read_*", Class::primary, "reads a file of the server that runs it"},
+    {"pg_stat_file", Class::primary, "looks at a file of the server that runs it"},
+    {"pg_ls_*", Class::primary, "lists files of the server that runs it"},
+    {"pg_current_logfile", Class::primary, "is of the server that runs it"},
+    {"query_to_xml*", Class::write, "runs a text as a statement"},
+    {"cursor_to_xml*", Class::session, "reads a cursor of the connection"},
+    {"table_to_xml*", Class::primary, "runs statements of its own"},
+    {"schema_to_xml*", Class::primary, "runs statements of its own"},
+    {"database_to_xml*", Class::primary, "runs statements of its own"},
+    {"ts_stat", Class::write, "runs a text as a statement"},
+    {"ts_rewrite", Class::primary, "may run a text as a statement"},
+    {"crosstab*", Class::write, "runs a text as a statement"},
+    {"connectby", Class::write, "runs a text as a statement"},
+    {"xpath_table", Class::write, "runs a text as a statement"},
+    {"pg_create_*", Class::write, "changes the server"},
+    {"pg_drop_*", Class::write, "changes the server"},
+    {"pg_copy_*", Class::write, "changes the server"},
+    {"pg_logical_*", Class::write, "changes the server"},
+    {"pg_replication_*", Class::write, "changes the server"},
+    {"pg_switch_wal", Class::write, "changes the server"},
+    {"pg_backup_*", Class::write, "changes the server"},
+    {"pg_promote", Class::write, "changes the server"},
+    {"pg_wal_replay_*", Class::write, "changes the server"},
+    {"pg_reload_conf", Class::write, "changes the server"},
+    {"pg_rotate_logfile*", Class::write, "changes the server"},
+    {"pg_log_*", Class::write, "changes the server"},
+    {"pg_terminate_backend", Class::write, "ends another connection"},
+    {"pg_cancel_backend", Class::write, "ends another connection's statement"},
+    {"pg_stat_reset*", Class::write, "forgets statistics"},
+    {"pg_stat_statements_reset", Class::write, "forgets statistics"},
+    {"pg_stat_clear_snapshot", Class::session, "changes what the connection sees"},
+    {"pg_stat_force_next_flush", Class::session, "changes what the connection does next"},
+    {"pg_import_system_collations", Class::write, "changes data"},
+    {"brin_*", Class::write, "changes an index"},
+    {"gin_clean_pending_list", Class::write, "changes an index"},
+    {"pg_prewarm", Class::primary, "loads the cache of the server that runs it"},
+};
+
+bool matches(const Known& known, std::string_view name) {
+  return known.name.ends_with('*') ? name.starts_with(known.name.substr(0, known.name.size() - 1)) : name == known.name;
+}
+
+}  // namespace
+
+FunctionEffect postgres_function(std::string_view schema, std::string_view name, const Catalogue* catalogue) {
+  const bool own = schema.empty() || schema == "pg_catalog";
+  if (own && std::ranges::binary_search(kPostgresReaders, name)) return {};
+  const auto known = std::ranges::find_if(kEffects, [&](const Known& one) { return matches(one, name); });
+  if (known != std::end(kEffects)) return {known->kind, false, known->why};
+  switch (catalogue ? catalogue->volatility(schema, name) : Catalogue::Volatility::unknown) {
+    case Catalogue::Volatility::immutable: return {};
+    case Catalogue::Volatility::stable: return {};
+    // The default when a function is made: most that have it only read. Those that do not are refused by a replica.
+    case Catalogue::Volatility::mutating: return {Class::primary, false, "is VOLATILE, so it may change something; declare it STABLE if it only reads"};
+    case Catalogue::Volatility::unknown: break;
+  }
+  return {Class::primary, true, "is none of PostgreSQL's own functions, and may change something"};
+}
+
+}  // namespace sluice::sql
