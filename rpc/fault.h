@@ -31,6 +31,7 @@ class Fault : public std::exception {
     overloaded,         // shed on purpose; trying again later may help
     deadline_exceeded,  // the caller's or the gateway's limit of time
     unavailable,        // no primary, no replica fresh enough; trying again may help
+    write_lost,         // what the token names was acknowledged, and lost in a failover
     outcome_unknown,    // the reply of a write was lost: it may or may not have happened
     sql_error,          // the database refused the statement; detail: "sqlstate" or "sqlite"
     cancelled,
@@ -74,7 +75,7 @@ struct FaultCodes {
   bool retryable;            // may a client repeat a call that is safe to repeat?
 };
 
-inline constexpr std::array<FaultCodes, 19> kFaultCodes{{
+inline constexpr std::array<FaultCodes, 20> kFaultCodes{{
     {Fault::Kind::parse_error, "parse_error", -32700, "ValueError", false},
     {Fault::Kind::unsupported_encoding, "unsupported_encoding", -32701, "ValueError", false},
     {Fault::Kind::invalid_character, "invalid_character", -32702, "ValueError", false},
@@ -89,6 +90,7 @@ inline constexpr std::array<FaultCodes, 19> kFaultCodes{{
     {Fault::Kind::overloaded, "overloaded", -32010, "BusyError", true},
     {Fault::Kind::deadline_exceeded, "deadline_exceeded", -32011, "TimeoutExpired", true},
     {Fault::Kind::unavailable, "unavailable", -32012, "UnavailableError", true},
+    {Fault::Kind::write_lost, "write_lost", -32014, "WriteLost", false},
     {Fault::Kind::outcome_unknown, "outcome_unknown", -32013, "OutcomeUnknown", false},
     {Fault::Kind::sql_error, "sql_error", -32020, "SqlError", false},
     {Fault::Kind::cancelled, "cancelled", -32015, "CancelledError", false},

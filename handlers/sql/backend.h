@@ -49,6 +49,9 @@ struct Options {
   std::string tx;                 // a transaction's handle; "" for none
   std::int64_t timeout_ms = 0;    // 0: the transport's limit alone
   std::optional<Fence> fence;     // of writes alone; nullopt: none
+  std::string key;                // of writes alone: done once for each key, whoever repeats it; "" for none
+  std::string db;                 // which database; "" for the default one
+  std::string session;            // reads see what was written under the same name; "" for none
 };
 
 struct Rows {
@@ -59,10 +62,20 @@ struct Rows {
 };
 
 struct Route {
-  std::string_view node, role;  // literals
+  std::string node;
+  std::string_view role;  // "primary", "replica": a literal
   Verdict verdict;
-  double waited_ms = 0;  // in queues, before it ran
+  double lag_ms = 0;     // how far behind the primary the node was, at worst
+  double waited_ms = 0;  // in queues and for freshness, before it ran
   int attempts = 1;
+  std::string position;  // of the node, as far as the answer told; "" when nobody asked
+  std::string shadow;    // where it would have gone, were the split more than a shadow
+};
+
+// The switch: which share of the reads that may leave the primary does so. A shadow sends none away, and records where each would have gone.
+struct Split {
+  int percent = 100;
+  bool shadow = false;
 };
 
 struct Result {
@@ -96,16 +109,17 @@ class Backend {
   virtual void rollback(Work) = 0;  // options.tx
 
   // A read whose rows are taken in parts. Cheap: what can fail, fails at the first pull.
-  virtual std::unique_ptr<Source> open(Statement, Loop&, std::shared_ptr<std::vector<std::string>> columns) = 0;
+  virtual std::unique_ptr<Source> open(Statement, Options, Loop&, std::shared_ptr<std::vector<std::string>> columns) = 0;
 
   using ExplainDone = UniqueFunction<void(std::variant<Verdict, Fault>, Reply)>;
   virtual void explain(std::string statement, Reply, ExplainDone) = 0;
 
-  // The switch: the share of reads that may leave the primary, in percent. From any thread.
-  virtual void set_split(int percent) noexcept = 0;
-  virtual int split() const noexcept = 0;
+  // From any thread.
+  virtual void set_split(Split) noexcept = 0;
+  virtual Split split() const noexcept = 0;
 
-  virtual Value::Struct status() const = 0;
+  // The nodes with their roles, queues and counters.
+  virtual void status(UniqueFunction<void(Value::Struct)> done) = 0;
 };
 
 }  // namespace sluice::sql

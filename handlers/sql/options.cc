@@ -10,7 +10,8 @@
 namespace sluice::sql {
 namespace {
 
-constexpr std::array<std::string_view, 6> kNames{"after", "fence", "level", "max_lag_ms", "timeout_ms", "tx"};
+constexpr std::array<std::string_view, 9> kNames{"after", "db", "fence", "key", "level", "max_lag_ms", "session", "timeout_ms", "tx"};
+constexpr std::size_t kLongestName = 256;  // of keys and sessions, in bytes: they are kept
 constexpr std::array<std::string_view, 5> kLevels{"any", "bounded", "after", "latest", "primary"};  // in the order of Level
 
 template <class T>
@@ -71,6 +72,13 @@ Options read_options(const std::string& method, const Value::Struct& given) {
     if (name == "after") {
       options.after = taken<std::string>(method, name, value);
       if (!level_given) options.level = Level::after;
+    } else if (name == "db") {
+      options.db = taken<std::string>(method, name, value);
+    } else if (name == "key" || name == "session") {
+      auto text = taken<std::string>(method, name, value);
+      if (text.empty() || text.size() > kLongestName)
+        throw Fault(Fault::Kind::bad_arguments, method + "() option '" + name + "' must be a string of 1 to " + std::to_string(kLongestName) + " bytes, not of " + std::to_string(text.size()));
+      (name == "key" ? options.key : options.session) = std::move(text);
     } else if (name == "fence") {
       options.fence = fence_of(method, value);
     } else if (name == "level") {
@@ -93,9 +101,11 @@ Options read_options(const std::string& method, const Value::Struct& given) {
     } else {
       const auto close = nearest(name, kNames);
       throw Fault(Fault::Kind::bad_arguments, method + "() has no option " + describe(Value(name)).substr(7) +
-                                                  (close.empty() ? "; it takes after, fence, level, max_lag_ms, timeout_ms and tx" : "; did you mean '" + std::string(close) + "'?"));
+                                                  (close.empty() ? "; it takes after, db, fence, key, level, max_lag_ms, session, timeout_ms and tx" : "; did you mean '" + std::string(close) + "'?"));
     }
   }
+  if (!options.key.empty() && !options.tx.empty())
+    throw Fault(Fault::Kind::bad_arguments, method + "() takes 'key' or 'tx', not both: a key's reply is kept in a transaction of its own");
   if (options.level == Level::after && options.after.empty())
     throw Fault(Fault::Kind::bad_arguments, method + "() with level 'after' needs the option 'after': the token of a write's answer");
   return options;

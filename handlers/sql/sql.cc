@@ -1,36 +1,27 @@
 #include "handlers/sql/sql.h"
 
-#include <sys/random.h>
-
+#include "handlers/sql/handle.h"
 #include "handlers/sql/options.h"
+#include "rpc/nearest.h"
 
 namespace sluice::sql {
 namespace {
 
 using std::chrono::milliseconds;
 
-std::string new_handle() {
-  unsigned char raw[16];
-  if (::getrandom(raw, sizeof raw, 0) != sizeof raw) throw Fault(Fault::Kind::internal, "getrandom failed");
-  std::string out;
-  for (unsigned char c : raw) {
-    out += "0123456789abcdef"[c >> 4];
-    out += "0123456789abcdef"[c & 15];
-  }
-  return out;
-}
-
 // Member by member: a braced list would copy them all, rows included.
 Value::Struct route_struct(Route& route) {
   Value::Struct out;
-  out.reserve(7);
-  out.emplace_back("node", route.node);
+  out.reserve(9);
+  out.emplace_back("node", std::move(route.node));
   out.emplace_back("role", route.role);
   out.emplace_back("class", name_of(route.verdict.kind));
   out.emplace_back("why", std::move(route.verdict.why));
-  out.emplace_back("lag_ms", 0.0);
+  out.emplace_back("lag_ms", route.lag_ms);
   out.emplace_back("waited_ms", route.waited_ms);
   out.emplace_back("attempts", route.attempts);
+  if (!route.position.empty()) out.emplace_back("position", std::move(route.position));
+  if (!route.shadow.empty()) out.emplace_back("shadow", std::move(route.shadow));
   return out;
 }
 
@@ -87,12 +78,13 @@ Work work(std::vector<Statement> statements, Options options, Reply&& reply, For
   return work;
 }
 
-void refuse_fence(const std::string& method, const Options& options) {
+void refuse_guards(const std::string& method, const Options& options) {
+  if (!options.key.empty()) throw Fault(Fault::Kind::bad_arguments, method + "() takes no option 'key': it is for writes; pass it to sql.execute, sql.batch or a named write");
   if (options.fence) throw Fault(Fault::Kind::bad_arguments, method + "() takes no option 'fence': it guards writes; pass it to sql.execute, sql.batch or a named write");
 }
 
 void refuse_transaction(const std::string& method, const Options& options) {
-  refuse_fence(method, options);
+  refuse_guards(method, options);
   if (!options.tx.empty()) throw Fault(Fault::Kind::bad_arguments, method + "() takes no option 'tx'");
 }
 
@@ -109,12 +101,33 @@ struct Sql::OpenCursor {
   bool busy = false;
 };
 
-Sql::Sql(Backend& backend, Limits limits) : backend_(backend), limits_(limits) {}
+Sql::Sql(std::vector<Database> databases, Limits limits) : databases_(std::move(databases)), limits_(limits) {}
 Sql::~Sql() = default;
 
+Backend& Sql::backend(const std::string& method, const std::string& db) const {
+  std::vector<std::string_view> known;
+  for (const Database& database : databases_) {
+    if (database.name == db || db.empty()) return *database.backend;
+    known.push_back(database.name);
+  }
+  const auto close = nearest(db, known);
+  std::string all;
+  for (const auto name : known) all += (all.empty() ? "" : ", ") + std::string(name);
+  throw Fault(Fault::Kind::not_found, method + "() option 'db' names no database of this gateway: " + describe(Value(db)).substr(7) + (close.empty() ? "; there are " + all : "; did you mean '" + std::string(close) + "'?"));
+}
+
+// A transaction's handle says which database it is open in, when that is not the default one.
+Backend& Sql::backend(const std::string& method, Options& options) const {
+  if (const auto at = options.tx.find('@'); at != options.tx.npos) {
+    options.db = options.tx.substr(at + 1);
+    options.tx.resize(at);
+  }
+  return backend(method, options.db);
+}
+
 std::vector<Method> Sql::methods() {
-  const std::string options = " Options: after (a token), level, max_lag_ms, timeout_ms, tx (a handle of begin).";
-  const std::string fence = " {\"fence\": {\"lock\": name, \"token\": token}} refuses the write of someone who has lost his lock.";
+  const std::string options = " Options: db, after (a token), session, level, max_lag_ms, timeout_ms, tx (a handle of begin).";
+  const std::string fence = " {\"key\": K} makes it happen once however often it is repeated. {\"fence\": {\"lock\": name, \"token\": token}} refuses the write of someone who has lost his lock.";
   return {
       method("query", this, &Sql::query, {"statement", "params", "options"},
              "Runs a statement where it belongs, a read as a rule: {columns, rows, route}. params is an array for ? and $1, or a struct for :name." + options),
@@ -122,7 +135,7 @@ std::vector<Method> Sql::methods() {
              "Runs a write on the primary: {affected, last_insert_id, token, route}, and {columns, rows} of RETURNING. Pass the token as {\"after\": token} to read what was written." + options + fence,
              Effect::write),
       method("batch", this, &Sql::batch, {"statements", "options"},
-             "Runs an array of [statement, params] as one transaction on the primary: {results, token, route}. All of them, or none. Options: timeout_ms." + fence, Effect::write),
+             "Runs an array of [statement, params] as one transaction on the primary: {results, token, route}. All of them, or none. Options: db, key, session, timeout_ms." + fence, Effect::write),
       method("begin", this, &Sql::begin, {"options"},
              "Opens a transaction on the primary and answers its handle. It is rolled back after timeout_ms (30000). Pass it as {\"tx\": handle}.", Effect::write),
       method("commit", this, &Sql::commit, {"tx"}, "Commits a transaction: {token}.", Effect::write),
@@ -134,20 +147,24 @@ std::vector<Method> Sql::methods() {
       method("stream", this, &Sql::stream, {"statement", "params", "options"},
              "The rows of a read, one by one, as the caller takes them (zerorpc); an array of them on wires without streams."),
       method("explain", this, &Sql::explain, {"statement", "options"}, "Where a statement would go and why; nothing is run: {class, why, role}. Options: dialect."),
-      method("split", this, &Sql::split, {"share"},
-             "The switch: false sends everything to the primary, true lets reads go elsewhere, a number 0..100 that share of them. Without an argument it only tells: {split}.", Effect::write),
-      method("status", this, &Sql::status, {}, "The nodes with their roles, queues and counters."),
+      method("split", this, &Sql::split, {"share", "options"},
+             "The switch: false sends everything to the primary, true lets reads go elsewhere, a number 0..100 that share of them; \"shadow\" sends none away and records where each would have gone. "
+             "Without an argument it only tells: {split, shadow}. Options: db.",
+             Effect::write),
+      method("topology", this, &Sql::status, {"options"}, "The nodes of a database: roles, positions, lag in ms, calls in flight, latency, ejections, shares of the reads. Options: db."),
+      method("status", this, &Sql::status, {"options"}, "The same as topology."),
   };
 }
 
 void Sql::run(Reply reply, Statement statement, Options options, bool expects_write) {
-  if (!expects_write) refuse_fence("query", options);
+  if (!expects_write) refuse_guards("query", options);
   std::vector<Statement> statements;
   statements.push_back(std::move(statement));
   Work w = expects_write ? work(std::move(statements), std::move(options), std::move(reply), execute_answer)
                          : work(std::move(statements), std::move(options), std::move(reply), query_answer);
   w.expects_write = expects_write;
-  backend_.run(std::move(w));
+  Backend& to = backend(expects_write ? "execute" : "query", w.options);
+  to.run(std::move(w));
 }
 
 void Sql::query(Answer<Struct> answer, std::string statement, MaybeParams params, MaybeStruct options) {
@@ -183,29 +200,35 @@ void Sql::batch(Answer<Struct> answer, Value::Array statements, MaybeStruct opti
     return answer;
   });
   w.expects_write = true;
-  backend_.run(std::move(w));
+  Backend& to = backend("batch", w.options);
+  to.run(std::move(w));
 }
 
 void Sql::begin(Answer<std::string> answer, MaybeStruct options) {
   Options read = read_options("begin", options.value_or(Struct{}));
   refuse_transaction("begin", read);
-  backend_.begin(work({}, std::move(read), std::move(answer.reply()), [](Result& result) { return std::move(result.token); }));
+  Backend& to = backend("begin", read);
+  to.begin(work({}, std::move(read), std::move(answer.reply()), [db = read.db](Result& result) { return db.empty() ? std::move(result.token) : result.token + "@" + db; }));
 }
 
 void Sql::commit(Answer<Struct> answer, std::string tx) {
   Options options;
   options.tx = std::move(tx);
-  backend_.commit(work({}, std::move(options), std::move(answer.reply()), [](Result& result) { return Struct{{"token", std::move(result.token)}}; }));
+  Backend& to = backend("commit", options);
+  to.commit(work({}, std::move(options), std::move(answer.reply()), [](Result& result) { return Struct{{"token", std::move(result.token)}}; }));
 }
 
 void Sql::rollback(Answer<bool> answer, std::string tx) {
   Options options;
   options.tx = std::move(tx);
-  backend_.rollback(work({}, std::move(options), std::move(answer.reply()), [](Result&) { return true; }));
+  Backend& to = backend("rollback", options);
+  to.rollback(work({}, std::move(options), std::move(answer.reply()), [](Result&) { return true; }));
 }
 
 void Sql::open(Answer<std::string> answer, std::string statement, MaybeParams params, MaybeStruct options) {
-  refuse_transaction("open", read_options("open", options.value_or(Struct{})));
+  Options read = read_options("open", options.value_or(Struct{}));
+  refuse_transaction("open", read);
+  Backend& from = backend("open", read);
   Loop& home = answer.reply().loop();
   auto cursor = std::make_shared<OpenCursor>(home, new_handle());
   {
@@ -214,7 +237,7 @@ void Sql::open(Answer<std::string> answer, std::string statement, MaybeParams pa
       throw Fault(Fault::Kind::overloaded, std::to_string(limits_.cursors) + " cursors are open already (sql.cursors); close some, or use sql.stream over zerorpc");
     cursors_.emplace(cursor->handle, cursor);
   }
-  cursor->source = backend_.open({std::move(statement), params ? std::move(*params) : Value()}, home, cursor->columns);
+  cursor->source = from.open({std::move(statement), params ? std::move(*params) : Value()}, std::move(read), home, cursor->columns);
   cursor->idle.start(milliseconds(limits_.cursor_idle_ms), [this, handle = cursor->handle] { forget_cursor(handle); });
   answer(cursor->handle);
 }
@@ -285,18 +308,29 @@ bool Sql::close(std::string handle) {
 }
 
 void Sql::stream(StreamAnswer<Value::Array> answer, std::string statement, MaybeParams params, MaybeStruct options) {
-  refuse_transaction("stream", read_options("stream", options.value_or(Struct{})));
-  answer(backend_.open({std::move(statement), params ? std::move(*params) : Value()}, answer.reply().loop(), nullptr));
+  Options read = read_options("stream", options.value_or(Struct{}));
+  refuse_transaction("stream", read);
+  Backend& from = backend("stream", read);
+  answer(from.open({std::move(statement), params ? std::move(*params) : Value()}, std::move(read), answer.reply().loop(), nullptr));
 }
 
 void Sql::explain(Answer<Struct> answer, std::string statement, MaybeStruct options) {
+  std::string db;
+  const Value* dialect = nullptr;
   const Struct given = options.value_or(Struct{});
-  for (const auto& [name, value] : given)
-    if (name != "dialect") throw Fault(Fault::Kind::bad_arguments, "explain() has no option " + describe(Value(name)).substr(7) + "; it takes dialect");
-  if (!given.empty() && !(given[0].second == Value(backend_.dialect())))
-    throw Fault(Fault::Kind::bad_arguments, "explain() option 'dialect' must be '" + std::string(backend_.dialect()) + "', the one served here, not " + describe(given[0].second));
-  const bool split = backend_.split() > 0;
-  backend_.explain(std::move(statement), std::move(answer.reply()), [split](std::variant<Verdict, Fault> verdict, Reply reply) {
+  for (const auto& [name, value] : given) {
+    if (name == "dialect")
+      dialect = &value;
+    else if (auto* text = value.get_if<std::string>(); name == "db" && text)
+      db = *text;
+    else
+      throw Fault(Fault::Kind::bad_arguments, "explain() has no option " + describe(Value(name)).substr(7) + " with " + describe(value) + "; it takes dialect and db, which are strings");
+  }
+  Backend& of = backend("explain", db);
+  if (dialect && !(*dialect == Value(of.dialect())))
+    throw Fault(Fault::Kind::bad_arguments, "explain() option 'dialect' must be '" + std::string(of.dialect()) + "', the one served here, not " + describe(*dialect));
+  const bool split = of.split().percent > 0 && !of.split().shadow;
+  of.explain(std::move(statement), std::move(answer.reply()), [split](std::variant<Verdict, Fault> verdict, Reply reply) {
     if (auto* fault = std::get_if<Fault>(&verdict)) return reply(std::move(*fault));
     auto& [kind, why] = std::get<Verdict>(verdict);
     const std::string_view role = kind == Class::session ? "none" : kind == Class::read && split ? "replica" : "primary";
@@ -304,19 +338,41 @@ void Sql::explain(Answer<Struct> answer, std::string statement, MaybeStruct opti
   });
 }
 
-Value::Struct Sql::split(std::optional<Value> share) {
-  if (share) {
-    if (auto* on = share->get_if<bool>()) {
-      backend_.set_split(*on ? 100 : 0);
-    } else if (auto* percent = share->get_if<std::int64_t>(); percent && *percent >= 0 && *percent <= 100) {
-      backend_.set_split(static_cast<int>(*percent));
-    } else {
-      throw Fault(Fault::Kind::bad_arguments, "split() argument 'share' must be true, false, or an int from 0 to 100, not " + describe(*share));
-    }
+namespace {
+
+std::string db_of(const std::string& method, const std::optional<Value::Struct>& options) {
+  std::string db;
+  for (const auto& [name, value] : options.value_or(Value::Struct{})) {
+    auto* text = value.get_if<std::string>();
+    if (name != "db" || !text) throw Fault(Fault::Kind::bad_arguments, method + "() takes the option db alone, the name of a database, not " + describe(Value(name)).substr(7) + " with " + describe(value));
+    db = *text;
   }
-  return {{"split", backend_.split()}};
+  return db;
 }
 
-Value::Struct Sql::status() const { return backend_.status(); }
+}  // namespace
+
+Value::Struct Sql::split(std::optional<Value> share, MaybeStruct options) {
+  Backend& of = backend("split", db_of("split", options));
+  if (share && !share->is_nil()) {
+    auto* percent = share->get_if<std::int64_t>();
+    if (auto* on = share->get_if<bool>())
+      of.set_split({*on ? 100 : 0, false});
+    else if (percent && *percent >= 0 && *percent <= 100)
+      of.set_split({static_cast<int>(*percent), false});
+    else if (*share == Value("shadow"))
+      of.set_split({100, true});
+    else if (*share == Value("on") || *share == Value("off"))
+      of.set_split({*share == Value("on") ? 100 : 0, false});
+    else
+      throw Fault(Fault::Kind::bad_arguments, "split() argument 'share' must be true, false, an int from 0 to 100, or \"shadow\", not " + describe(*share));
+  }
+  const Split now = of.split();
+  return {{"split", now.percent}, {"shadow", now.shadow}};
+}
+
+void Sql::status(Answer<Struct> answer, MaybeStruct options) {
+  backend("topology", db_of("topology", options)).status([reply = std::make_shared<Answer<Struct>>(std::move(answer))](Struct status) { (*reply)(std::move(status)); });
+}
 
 }  // namespace sluice::sql

@@ -17,8 +17,13 @@ class Sql final : public Handler {
     std::int64_t fetch_rows = 10'000;        // of one sql.fetch
   };
 
-  explicit Sql(Backend& backend) : Sql(backend, Limits{}) {}
-  Sql(Backend& backend, Limits limits);
+  // A database by the name that callers know it by. The first is the one they get who name none.
+  struct Database {
+    std::string name;
+    Backend* backend;  // outlives the handler
+  };
+  explicit Sql(Backend& backend) : Sql({{"main", &backend}}, Limits{}) {}
+  Sql(std::vector<Database> databases, Limits limits);
   ~Sql() override;
 
   std::string_view name() const override { return "sql"; }
@@ -43,14 +48,17 @@ class Sql final : public Handler {
   bool close(std::string cursor);
   void stream(StreamAnswer<Value::Array>, std::string statement, MaybeParams params, MaybeStruct options);
   void explain(Answer<Struct>, std::string statement, MaybeStruct options);
-  Struct split(std::optional<Value> share);
-  Struct status() const;
+  Struct split(std::optional<Value> share, MaybeStruct options);
+  void status(Answer<Struct>, MaybeStruct options);
 
   struct OpenCursor;
   std::shared_ptr<OpenCursor> find_cursor(const std::string& handle);
   void forget_cursor(const std::string& handle);
 
-  Backend& backend_;
+  Backend& backend(const std::string& method, const std::string& db) const;
+  Backend& backend(const std::string& method, Options&) const;
+
+  const std::vector<Database> databases_;
   const Limits limits_;
   mutable std::mutex cursors_mutex_;  // loops share the table; each cursor belongs to the loop that opened it
   std::unordered_map<std::string, std::shared_ptr<OpenCursor>> cursors_;

@@ -113,6 +113,9 @@ class Engine {
   virtual ~Engine() = default;
   virtual std::string_view dialect() const = 0;  // "postgresql", "mariadb"
 
+  // A Mark's origin is a timeline: the higher one carries on the lower. Otherwise it is a server, and none is newer than another.
+  virtual bool origins_are_timelines() const noexcept = 0;
+
   // Starts to connect. `opened` is told once, later, whether it came to be; `lost` once when an open connection ends by itself, after its
   // trips were told. Neither after the Link was destroyed.
   struct Events {
@@ -124,6 +127,8 @@ class Engine {
   virtual void probe(Link&, UniqueFunction<void(std::variant<Report, Failure>)> done) = 0;
 
   virtual Verdict classify(std::string_view statement) = 0;
+  // A replica refused a statement that was taken for a read: its text is for the primary from now on.
+  virtual void remember(std::string_view statement, Verdict) = 0;
 
   // Is what `wanted` names still part of the history that `primary` carries on?
   virtual Judgement judge(const Report& primary, const Position& wanted) const = 0;
@@ -131,6 +136,8 @@ class Engine {
   // Texts of the dialect. All take positional parameters.
   struct Texts {
     std::string begin, commit, rollback;
+    bool failure_ends_transaction = false;   // after any error in a transaction nothing but its end is accepted
+    std::string create_secret, offer_secret, read_secret;  // table sluice_secret: offer (secret) does nothing when there is one
     std::vector<std::string> create_keys;    // tables sluice_keys (key, digest, reply) and sluice_fences (name, token), if they are not there
     std::string claim_key;                   // (key, digest): inserts; affects one row, or none when the key is there (waits for whoever inserts it now)
     std::string read_key;                    // (key): digest, reply (bytes or text; NULL while it runs)

@@ -54,7 +54,8 @@ Sqlite::~Sqlite() = default;
 
 bool Sqlite::may_leave_the_primary(const Options& options) noexcept {
   if (!options.tx.empty() || options.level == Level::primary) return false;
-  const int percent = split();
+  const auto [percent, shadow] = split();
+  if (shadow) return false;
   return percent >= 100 || (percent > 0 && turn_.fetch_add(1, std::memory_order_relaxed) % 100 < static_cast<std::uint64_t>(percent));
 }
 
@@ -85,7 +86,8 @@ void Sqlite::read(Connection& connection, Work work, Clock::time_point arrived) 
   const Deadline deadline = work.options.timeout_ms > 0 ? arrived + std::chrono::milliseconds(work.options.timeout_ms) : kNoDeadline;
   const Stop stop = [&work, deadline] { return work.reply.cancelled() || Clock::now() >= deadline; };
   Result result;
-  result.route = {"replica", "replica", {}, ms_since(arrived), 1};
+  result.route.node = result.route.role = "replica";
+  result.route.waited_ms = ms_since(arrived);
   try {
     auto prepared = connection.prepare(work.statements[0].text);
     result.route.verdict = prepared.verdict();
@@ -115,7 +117,7 @@ void Sqlite::begin(Work work) { writer_.run(Job(Job::Kind::begin, std::move(work
 void Sqlite::commit(Work work) { writer_.run(Job(Job::Kind::commit, std::move(work))); }
 void Sqlite::rollback(Work work) { writer_.run(Job(Job::Kind::rollback, std::move(work))); }
 
-std::unique_ptr<Source> Sqlite::open(Statement statement, Loop& loop, std::shared_ptr<std::vector<std::string>> columns) {
+std::unique_ptr<Source> Sqlite::open(Statement statement, Options, Loop& loop, std::shared_ptr<std::vector<std::string>> columns) {
   auto cursor = std::make_shared<Cursor>(settings_.file, std::move(statement), cursors_, static_cast<std::int64_t>(settings_.cursors));
   return std::make_unique<CursorSource>(readers_, settings_.reads_waiting, std::move(cursor), loop, std::move(columns));
 }
@@ -140,13 +142,15 @@ void Sqlite::explain(std::string statement, Reply reply, ExplainDone done) {
   if (!readers_.run(task)) question->done(readers_full(settings_.reads_waiting), std::move(question->reply));
 }
 
-Value::Struct Sqlite::status() const {
+void Sqlite::status(UniqueFunction<void(Value::Struct)> done) {
   const auto& counters = writer_.counters();
   const auto commits = counters.commits.load(), jobs = counters.jobs.load();
-  return {
+  const Split now = split();
+  done({
       {"dialect", "sqlite"},
       {"file", settings_.file},
-      {"split", split()},
+      {"split", now.percent},
+      {"shadow", now.shadow},
       {"nodes", Value::Array{Value::Struct{{"node", "primary"},
                                            {"role", "primary"},
                                            {"waiting", writer_.waiting()},
@@ -164,7 +168,7 @@ Value::Struct Sqlite::status() const {
                                            {"forwarded", forwarded_.load()},
                                            {"open_cursors", cursors_->load()}}}},
       {"token", writer_.token()},
-  };
+  });
 }
 
 }  // namespace sluice::sql::sqlite

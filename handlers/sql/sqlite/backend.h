@@ -27,11 +27,11 @@ class Sqlite final : public Backend {
   void begin(Work) override;
   void commit(Work) override;
   void rollback(Work) override;
-  std::unique_ptr<Source> open(Statement, Loop&, std::shared_ptr<std::vector<std::string>> columns) override;
+  std::unique_ptr<Source> open(Statement, Options, Loop&, std::shared_ptr<std::vector<std::string>> columns) override;
   void explain(std::string statement, Reply, ExplainDone) override;
-  void set_split(int percent) noexcept override { split_.store(percent, std::memory_order_relaxed); }
-  int split() const noexcept override { return split_.load(std::memory_order_relaxed); }
-  Value::Struct status() const override;
+  void set_split(Split split) noexcept override { split_.store(split, std::memory_order_relaxed); }
+  Split split() const noexcept override { return split_.load(std::memory_order_relaxed); }
+  void status(UniqueFunction<void(Value::Struct)> done) override;
 
  private:
   bool may_leave_the_primary(const Options&) noexcept;
@@ -39,7 +39,7 @@ class Sqlite final : public Backend {
   std::optional<Fault> token_problem(const std::string& token) const;
 
   const Settings settings_;
-  std::atomic<int> split_{100};
+  std::atomic<Split> split_{Split{}};
   std::atomic<std::uint64_t> turn_{0}, reads_{0}, forwarded_{0};
   std::shared_ptr<std::atomic<std::int64_t>> cursors_ = std::make_shared<std::atomic<std::int64_t>>(0);
   Writer writer_;    // first: it creates the file

@@ -81,7 +81,9 @@ void Writer::work() {
 
 Outcome Writer::attempt(Job& job) {
   Result result;
-  result.route = {"primary", "primary", job.verdict, ms_since(job.arrived), 1};
+  result.route.node = result.route.role = "primary";
+  result.route.verdict = job.verdict;
+  result.route.waited_ms = ms_since(job.arrived);
   const Stop stop = [&job] { return job.work.reply.cancelled() || Clock::now() >= job.deadline; };
   try {
     if (job.work.options.fence) check_fence(connection_, *job.work.options.fence);

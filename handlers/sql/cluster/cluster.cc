@@ -1,0 +1,338 @@
+#include "handlers/sql/cluster/cluster.h"
+
+#include <algorithm>
+
+#include "handlers/sql/cluster/elect.h"
+#include "handlers/sql/cluster/transaction.h"
+#include "handlers/sql/handle.h"
+
+namespace sluice::sql::cluster {
+
+using std::chrono::milliseconds;
+
+Cluster::Cluster(std::unique_ptr<Engine> engine, Settings settings, Loop& home, Workers& workers)
+    : engine_(std::move(engine)), settings_(std::move(settings)), home_(home), sessions_(settings_.sessions), split_(settings_.split), poll_timer_(home),
+      sweep_timer_(home), keys_timer_(home) {
+  if (!settings_.secret.empty()) seal_.emplace(settings_.secret);
+  for (const auto& [host, port] : settings_.hosts) {
+    Node::Events events;
+    events.looked = [this](Node& node) { node_looked(node); };
+    events.gone = [this](Node& node) { node_gone(node); };
+    events.others_ms = [this](const Node& node) { return others_ms(node); };
+    const std::string name = (host.find(':') == host.npos ? host : "[" + host + "]") + ":" + port;
+    nodes_.push_back(std::make_unique<Node>(name, host, port, *engine_, home, workers, settings_.node, std::move(events)));
+  }
+}
+
+Cluster::~Cluster() {
+  alive_.reset();
+  // Whoever still waits is told: the loops that would carry the answers do not run, but a Reply must be answered.
+  for (auto& [handle, transaction] : transactions_) transaction->lease.reset();
+  auto jobs = std::exchange(jobs_, {});
+  for (const JobPtr& job : jobs)
+    if (!std::exchange(job->answered, true) && job->work.done) job->work.done(Fault(Fault::Kind::cancelled, "the gateway is stopping"), std::move(job->work.reply));
+}
+
+void Cluster::start() {
+  for (auto& node : nodes_) node->start();
+  sweep_timer_.start(milliseconds(50), [this] { sweep(); });
+  keys_timer_.start(std::chrono::minutes(10), [this] { drop_old_keys(); });
+}
+
+void Cluster::on_home(UniqueFunction<void()> task) {
+  if (Loop::current() == &home_) return task();
+  home_.post(std::move(task));
+}
+
+void Cluster::run(Work work) {
+  auto job = std::make_shared<Job>(std::move(work));
+  on_home([this, job] { admit(job); });
+}
+
+// What every call goes through: it is counted, given its deadline, understood, and sent on its way.
+void Cluster::admit(JobPtr job) {
+  if (jobs_.size() >= settings_.waiting) {
+    job->answered = true;
+    Fault fault(Fault::Kind::overloaded, std::to_string(settings_.waiting) + " calls for the database " + settings_.name + " are under way already (sql.waiting); try again in a moment");
+    if (job->opened) return job->opened(std::move(fault), {});
+    return job->work.done(std::move(fault), std::move(job->work.reply));
+  }
+  job->at = jobs_.insert(jobs_.end(), job);
+  const auto& options = job->work.options;
+  job->deadline = job->arrived + (options.timeout_ms > 0 ? milliseconds(options.timeout_ms) : settings_.statement);
+  if (auto fault = understand(*job)) return answer(job, std::move(*fault));
+  // Tokens cannot be read before the secret is known, and that is asked of the first primary.
+  if (!seal_) return wait_for_node(job);
+  route(job);
+}
+
+void Cluster::route(const JobPtr& job) {
+  if (job->answered) return;
+  if (!job->work.options.tx.empty()) return run_in_transaction(job);
+  if (!job->wanted && job->read) {
+    const auto& options = job->work.options;
+    if (!options.after.empty()) {
+      job->wanted = seal_->open(options.after);
+      if (!job->wanted)
+        return answer(job, Fault(Fault::Kind::bad_arguments, "'after' must be the token of a write's answer, signed by a gateway of this database, not " + describe(Value(options.after)).substr(7)));
+    } else if (const Position* written = options.session.empty() ? nullptr : sessions_.find(options.session)) {
+      job->wanted = *written;
+    }
+  }
+  if (job->opened && !job->read)
+    return answer(job, Fault(Fault::Kind::bad_arguments, "a cursor is for reads, and this statement is none: " + job->verdict.why + ". Run it with sql.execute"));
+  job->read ? read(job) : write(job);
+}
+
+// The class of the whole call: the worst of its statements.
+std::optional<Fault> Cluster::understand(Job& job) {
+  Work& work = job.work;
+  job.read = !work.expects_write && work.statements.size() == 1 && !work.options.fence && work.options.key.empty();
+  for (const Statement& statement : work.statements) {
+    Verdict verdict = engine_->classify(statement.text);
+    if (verdict.kind == Class::session)
+      return Fault(Fault::Kind::bad_arguments, "this statement would change the connection, which other callers share: " + verdict.why + ". " +
+                                                   "Use sql.begin for a transaction, sql.open for a cursor, the options of a call for its settings");
+    if (job.verdict.why.empty() || verdict.kind == Class::write) job.verdict = std::move(verdict);
+  }
+  if (job.verdict.kind != Class::read) job.read = false;
+  return std::nullopt;
+}
+
+// False when it had its answer before.
+bool Cluster::leave(const JobPtr& job) {
+  if (std::exchange(job->answered, true)) return false;
+  jobs_.erase(job->at);
+  return true;
+}
+
+void Cluster::answer(const JobPtr& job, Outcome outcome) {
+  if (!leave(job)) return;
+  job->lease.reset();
+  if (job->opened) {
+    if (auto* fault = std::get_if<Fault>(&outcome)) job->opened(std::move(*fault), {});
+    return;
+  }
+  job->work.done(std::move(outcome), std::move(job->work.reply));
+}
+
+Route Cluster::route_of(const Job& job, const Node& node) const {
+  Route route;
+  route.node = node.name();
+  const bool is_primary = &node == primary();
+  route.role = is_primary ? "primary" : "replica";
+  route.verdict = job.verdict;
+  route.lag_ms = is_primary ? 0 : lag_of(node);
+  route.waited_ms = std::chrono::duration<double, std::milli>(job.sent - job.arrived).count();
+  route.attempts = job.attempts;
+  route.shadow = job.shadow;
+  return route;
+}
+
+void Cluster::answer_rows(const JobPtr& job, Node& node, Trip::Answer&& from) {
+  Result result;
+  result.rows = std::move(from.rows);
+  result.route = route_of(*job, node);
+  if (!from.at.empty()) {
+    node.saw(from.at, home_.now());
+    if (&node == primary()) lag_.primary_at(from.at, home_.now());
+    if (!job->read) {
+      result.token = seal_->close(from.at);
+      if (!job->work.options.session.empty()) sessions_.wrote(job->work.options.session, from.at);
+    }
+    result.route.position = result.token.empty() ? seal_->close(from.at) : result.token;
+  }
+  answer(job, std::move(result));
+}
+
+double Cluster::lag_of(const Node& node) const { return lag_.behind_ms(node.at(), node.seen_at()); }
+
+double Cluster::others_ms(const Node& node) const {
+  double least = 0;
+  for (const auto& other : nodes_) {
+    if (other.get() == &node || other->health().latency_ms() <= 0) continue;
+    if (least == 0 || other->health().latency_ms() < least) least = other->health().latency_ms();
+  }
+  return least;
+}
+
+void Cluster::node_looked(Node& node) {
+  hold_election();
+  if (&node == primary()) lag_.primary_at(node.report().at, home_.now());
+  if (!seal_) learn_secret();
+  check_freshness();
+  release_waiting();
+}
+
+void Cluster::node_gone(Node& node) {
+  // A server that hangs may still finish the writes it was given; its reads are wanted elsewhere now.
+  if (node.health().state() == Health::State::down) node.cut(node.trouble(), &node == primary());
+  hold_election();
+  release_waiting();
+}
+
+void Cluster::hold_election() {
+  std::vector<Claim> claims;
+  claims.reserve(nodes_.size());
+  for (const auto& node : nodes_)
+    claims.push_back({node->health().state() != Health::State::down, node->known() ? &node->report() : nullptr});
+  const int elected = elect(claims, primary_, newest_origin_, engine_->origins_are_timelines());
+  if (elected == primary_ || elected < 0) return;  // without another the old one stays: it may come back
+  Node* before = primary();
+  primary_ = elected;
+  newest_origin_ = std::max(newest_origin_, primary()->report().origin);
+  ++counters_.elections;
+  lag_.clear();
+  lag_.primary_at(primary()->report().at, home_.now());
+  guards_ready_ = false;
+  // What the old one was given and has not answered is not to be waited for.
+  if (before) before->cut("another primary was promoted", false);
+}
+
+// Parked until a node was looked at. Bounded by the number of calls at once.
+void Cluster::wait_for_node(const JobPtr& job) {
+  if (job->work.reply && job->work.reply.cancelled()) return answer(job, Fault(Fault::Kind::cancelled, "the caller is gone"));
+  job->tried = 0;
+  waiting_.push_back(job);
+}
+
+void Cluster::release_waiting() {
+  if (waiting_.empty() || !seal_) return;
+  for (const JobPtr& job : std::exchange(waiting_, {}))
+    if (!job->answered) route(job);
+}
+
+// Twenty times a second: whoever is out of time is told so.
+void Cluster::sweep() {
+  const auto now = home_.now();
+  const std::vector<JobPtr> all(jobs_.begin(), jobs_.end());
+  for (const JobPtr& job : all) {
+    if (job->answered) continue;
+    const bool parked = std::ranges::find(waiting_, job) != waiting_.end();
+    if (now >= job->deadline) {
+      if (job->may_have_run)
+        answer(job, Fault(Fault::Kind::outcome_unknown, "the primary did not answer in time: the write may have happened or not; repeat it with the option 'key' to have it once"));
+      else
+        answer(job, Fault(Fault::Kind::deadline_exceeded, "the database " + settings_.name + " did not answer within " +
+                                                              std::to_string(std::chrono::duration_cast<milliseconds>(job->deadline - job->arrived).count()) + " ms (timeout_ms)"));
+    } else if (parked && now - job->arrived >= settings_.failover) {
+      std::string nodes;
+      for (const auto& node : nodes_) nodes += (nodes.empty() ? "" : "; ") + node->name() + ": " + (node->trouble().empty() ? (node->report().primary ? "a primary that is out of date" : "a replica") : node->trouble());
+      answer(job, Fault(Fault::Kind::unavailable, std::string("no ") + (job->read ? "node to read from" : "primary to write to") + " was found for the database " + settings_.name + " within " +
+                                                      std::to_string(settings_.failover.count()) + " ms (" + nodes + ")", {{"retry_after_ms", 1000}}));
+    }
+  }
+  std::erase_if(waiting_, [](const JobPtr& job) { return job->answered; });
+  sweep_timer_.start(milliseconds(50), [this] { sweep(); });
+}
+
+// The secret that seals tokens is kept by the database itself, so that all of its gateways have it without being told. Any node can tell
+// it; only the primary can be given one. A database that lets us keep nothing leaves what all gateways know anyway: how to log in.
+void Cluster::learn_secret() {
+  Node* node = primary();
+  if (!node)
+    for (const auto& other : nodes_)
+      if (!node && other->health().usable()) node = other.get();
+  if (!node || learning_secret_) return;
+  learning_secret_ = true;
+  const bool may_create = node == primary();
+  ask_secret(*node, [this, node, may_create](bool known) {
+    if (known || !may_create) {
+      learning_secret_ = false;
+      return;
+    }
+    const auto& texts = engine_->texts();
+    // Each a call of its own: what fails shows when the secret is read again.
+    tell(*node, texts.create_secret, {}, [this, node, &texts] {
+      tell(*node, texts.offer_secret, Value::Array{new_handle() + new_handle()}, [this, node] {
+        ask_secret(*node, [this, node](bool known) {
+          learning_secret_ = false;
+          if (known || node != primary() || node->health().state() == Health::State::down) return;
+          seal_.emplace(settings_.fallback_secret);
+          release_waiting();
+        });
+      });
+    });
+  });
+}
+
+void Cluster::ask_secret(Node& node, UniqueFunction<void(bool)> then) {
+  Trip trip;
+  trip.statements.push_back({engine_->texts().read_secret, {}});
+  trip.done = [this, then = std::move(then)](Trip::Arrived arrived) mutable {
+    const auto* answer = std::get_if<Trip::Answer>(&arrived);
+    const auto* row = answer && !answer->rows[0].rows.empty() ? answer->rows[0].rows[0].get_if<Value::Array>() : nullptr;
+    const auto* secret = row && !row->empty() ? (*row)[0].get_if<std::string>() : nullptr;
+    if (secret && !seal_) seal_.emplace(*secret);
+    then(secret != nullptr);
+    if (secret) release_waiting();
+  };
+  node.send(Link::Use::read, std::move(trip));
+}
+
+void Cluster::tell(Node& node, std::string text, Value params, UniqueFunction<void()> then) {
+  Trip trip;
+  trip.kind = Trip::Kind::write;
+  trip.statements.push_back({std::move(text), std::move(params)});
+  trip.done = [then = std::move(then)](Trip::Arrived) mutable { then(); };
+  node.send(Link::Use::write, std::move(trip));
+}
+
+void Cluster::explain(std::string statement, Reply reply, ExplainDone done) {
+  auto shared = std::make_shared<std::tuple<std::string, Reply, ExplainDone>>(std::move(statement), std::move(reply), std::move(done));
+  on_home([this, shared] {
+    auto& [statement, reply, done] = *shared;
+    done(engine_->classify(statement), std::move(reply));
+  });
+}
+
+void Cluster::status(UniqueFunction<void(Value::Struct)> done) {
+  auto shared = std::make_shared<UniqueFunction<void(Value::Struct)>>(std::move(done));
+  on_home([this, shared] {
+    constexpr std::string_view kStates[] = {"down", "up", "ejected", "trial"};
+    std::uint64_t all_reads = 0;
+    for (const auto& node : nodes_) all_reads += node->calls(Link::Use::read);
+    Value::Array nodes;
+    for (const auto& node : nodes_) {
+      const bool is_primary = node.get() == primary();
+      const std::uint64_t reads = node->calls(Link::Use::read);
+      nodes.emplace_back(Value::Struct{
+          {"node", node->name()},
+          {"role", is_primary ? "primary" : !node->known() ? "unknown" : node->report().primary ? "refused primary" : "replica"},
+          {"state", kStates[static_cast<std::size_t>(node->health().state())]},
+          {"trouble", node->trouble()},
+          {"position", seal_ && !node->at().empty() ? seal_->close(node->at()) : ""},
+          {"lag_ms", is_primary ? 0.0 : lag_of(*node)},
+          {"following", node->report().following},
+          {"in_flight", node->in_flight()},
+          {"latency_ms", node->health().latency_ms()},
+          {"ejections", node->health().ejections()},
+          {"reads", reads},
+          {"writes", node->calls(Link::Use::write)},
+          {"leases", node->calls(Link::Use::lease)},
+          {"share", all_reads ? static_cast<double>(reads) / static_cast<double>(all_reads) : 0.0},
+          {"version", node->report().version},
+      });
+    }
+    const Split now = split();
+    (*shared)({
+        {"database", settings_.name},
+        {"dialect", dialect()},
+        {"split", now.percent},
+        {"shadow", now.shadow},
+        {"nodes", std::move(nodes)},
+        {"calls", jobs_.size()},
+        {"waiting", waiting_.size()},
+        {"transactions", transactions_.size()},
+        {"elections", counters_.elections},
+        {"refused_by_replicas", counters_.refused},
+        {"retried", counters_.retried},
+        {"waited_for_freshness", counters_.waited},
+        {"reads_on_primary", counters_.primary_reads},
+        {"shadowed", counters_.shadowed},
+        {"apply_ms", apply_ms_},
+    });
+  });
+}
+
+}  // namespace sluice::sql::cluster

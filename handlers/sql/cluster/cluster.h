@@ -1,0 +1,175 @@
+#pragma once
+// Cluster: a primary and its replicas as one Backend. Reads go to a replica that is fresh enough for the call, writes to the primary,
+// whichever node that is now. Everything lives on one home loop; calls of other loops are carried there and back.
+// The policy (who is primary, where a read goes, how far behind a node is, who is healthy) stands in pure functions beside this: elect.h,
+// route.h, lag.h, health.h. Here is what happens to a call: admit -> read or write -> a node -> an answer, another try, or a fault.
+
+#include <atomic>
+#include <list>
+#include <unordered_map>
+
+#include "handlers/sql/cluster/fine_timer.h"
+#include "handlers/sql/cluster/lag.h"
+#include "handlers/sql/cluster/node.h"
+#include "handlers/sql/cluster/sessions.h"
+#include "handlers/sql/cluster/token.h"
+
+namespace sluice::sql::cluster {
+
+struct Settings {
+  std::string name;                                      // of the database, for messages
+  std::vector<std::pair<std::string, std::string>> hosts;  // host and port of each node
+  NodeLimits node;
+  AnswerLimits answer;
+  std::chrono::milliseconds statement{30'000};           // a call without a limit of its own ends then
+  std::chrono::milliseconds failover{10'000};            // a call waits so long for a primary
+  std::chrono::milliseconds freshness{100};              // a read waits at most so long for a replica, then goes to the primary
+  std::chrono::milliseconds longest_transaction{300'000};
+  std::int64_t max_lag_ms = 10'000;                      // a replica further behind gets no reads; 0: any lag will do
+  std::int64_t keys_kept_s = 86'400;                     // then the reply to a key is forgotten
+  std::size_t waiting = 10'000;                          // calls at once
+  std::size_t sessions = 100'000;
+  Split split;
+  std::string secret;                                    // seals tokens; "": one that the database keeps
+  std::string fallback_secret;                           // when it will not keep one
+};
+
+class Cluster final : public Backend {
+ public:
+  // `engine` is told who we are by its own settings. Nothing connects before start().
+  Cluster(std::unique_ptr<Engine> engine, Settings settings, Loop& home, Workers& workers);
+  ~Cluster() override;  // the loop does not run any more
+
+  void start();  // on the home loop, or before it runs
+
+  std::string_view dialect() const override { return engine_->dialect(); }
+  void run(Work) override;
+  void begin(Work) override;
+  void commit(Work) override;
+  void rollback(Work) override;
+  std::unique_ptr<Source> open(Statement, Options, Loop&, std::shared_ptr<std::vector<std::string>> columns) override;
+  void explain(std::string statement, Reply, ExplainDone) override;
+  void set_split(Split split) noexcept override { split_.store(split, std::memory_order_relaxed); }
+  Split split() const noexcept override { return split_.load(std::memory_order_relaxed); }
+  void status(UniqueFunction<void(Value::Struct)> done) override;
+
+ private:
+  friend class CursorSource;
+
+  // A call on its way.
+  struct Job {
+    explicit Job(Work&& work) : work(std::move(work)) {}
+    Work work;
+    Clock::time_point arrived = Clock::now();
+    Clock::time_point sent{};
+    Deadline deadline = kNoDeadline;
+    Verdict verdict;
+    bool read = false;                  // may go to a replica
+    bool checked = false;               // its freshness was asked together with it, once
+    bool waited = false;                // for a replica to catch up
+    std::optional<Position> wanted;     // not older than that
+    std::uint64_t tried = 0;            // nodes that broke under it, by bit
+    int attempts = 0;
+    bool may_have_run = false;          // a write was handed to a server that did not answer
+    std::string shadow;
+    std::shared_ptr<Node::Lease> lease;  // of guarded writes
+    std::chrono::milliseconds transaction_life{0};  // more than 0: it opens a transaction
+    // Of a cursor: told instead of Work::done.
+    UniqueFunction<void(std::variant<std::shared_ptr<Node::Lease>, Fault>, std::vector<std::string> columns)> opened;
+    bool answered = false;
+    std::list<std::shared_ptr<Job>>::iterator at{};
+  };
+  using JobPtr = std::shared_ptr<Job>;
+  struct Transaction;
+
+  // cluster.cc: calls come in, answers go out, nodes come and go
+  void on_home(UniqueFunction<void()>);
+  void admit(JobPtr);
+  void route(const JobPtr&);
+  std::optional<Fault> understand(Job&);
+  bool leave(const JobPtr&);
+  void answer(const JobPtr&, Outcome);
+  void answer_rows(const JobPtr&, Node&, Trip::Answer&&);
+  Route route_of(const Job&, const Node&) const;
+  void node_looked(Node&);
+  void node_gone(Node&);
+  void hold_election();
+  void wait_for_node(const JobPtr&);
+  void release_waiting();
+  void sweep();
+  void learn_secret();
+  void ask_secret(Node&, UniqueFunction<void(bool known)> then);
+  void tell(Node&, std::string text, Value params, UniqueFunction<void()> then);  // a write whose outcome shows elsewhere
+  double lag_of(const Node&) const;
+  double others_ms(const Node&) const;
+  Node* primary() const noexcept { return primary_ < 0 ? nullptr : nodes_[static_cast<std::size_t>(primary_)].get(); }
+
+  // read.cc
+  void read(const JobPtr&);
+  void send_read(const JobPtr&, Node&, bool check);
+  void send_cursor(const JobPtr&, Node&, bool check);
+  void open_cursor(const JobPtr&, Node&);
+  void read_answered(const JobPtr&, Node&, bool check, Trip::Arrived);
+  void ask_primary_position(const JobPtr&);
+  void wait_for_freshness(const JobPtr&);
+  void poll_replicas();
+  void check_freshness();
+  int pick(const Job&, bool must_be_fresh);
+  bool leaves_primary(Job&);
+  bool hopeless() const;
+
+  // write.cc
+  void write(const JobPtr&);
+  void write_failed(const JobPtr&, Node&, Failure);
+  void sent_write(const JobPtr&, Node&, Trip::Arrived);
+
+  // guarded.cc
+  void guarded(const JobPtr&, Node&);
+  void create_guards(Node&, std::size_t from, UniqueFunction<void()> then);
+  void guard(const JobPtr&, Node&);
+  void guard_answered(const JobPtr&, Node&, Trip::Answer);
+  void finish_guarded(const JobPtr&, Node&, std::vector<Rows>);
+  void replay_key(const JobPtr&, Node&);
+  void refuse_fence(const JobPtr&, Node&);
+  void held(const JobPtr&, Node&, std::vector<Statement>, bool position, UniqueFunction<void(Trip::Answer)> then);
+  void drop_old_keys();
+
+  // transaction.cc
+  void begin_on(const JobPtr&, Node&);
+  void run_in_transaction(const JobPtr&);
+  void end_transaction(const JobPtr&, bool commit);
+  void forget_transaction(const std::string& handle);
+
+  std::unique_ptr<Engine> engine_;
+  const Settings settings_;
+  Loop& home_;
+  std::vector<std::unique_ptr<Node>> nodes_;
+  int primary_ = -1;
+  std::uint32_t newest_origin_ = 0;
+  Lag lag_;
+  Sessions sessions_;
+  std::optional<Seal> seal_;
+  bool learning_secret_ = false;
+  std::atomic<Split> split_;
+  std::uint64_t turn_ = 0;    // of the percentage
+  std::uint64_t random_ = 0;
+
+  std::list<JobPtr> jobs_;               // all that are not answered
+  std::vector<JobPtr> waiting_;          // for a node
+  std::vector<std::pair<JobPtr, Clock::time_point>> stale_;  // for a replica to catch up, until then
+  std::vector<JobPtr> latest_;           // for the primary's position
+  FineTimer poll_timer_;
+  int poll_round_ = 0;
+  std::uint64_t polling_ = 0;            // nodes with a poll under way, by bit
+  double apply_ms_ = 5;                  // moving average of how long a replica took to catch up
+  Timer sweep_timer_, keys_timer_;
+  bool guards_ready_ = false, keys_used_ = false;
+
+  std::unordered_map<std::string, std::shared_ptr<Transaction>> transactions_;
+  struct Counters {
+    std::uint64_t reads = 0, writes = 0, primary_reads = 0, refused = 0, retried = 0, waited = 0, shadowed = 0, elections = 0, cursors = 0;
+  } counters_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace sluice::sql::cluster

@@ -1,0 +1,138 @@
+// Cluster: reads whose rows are taken in parts, on a connection of their own.
+
+#include "handlers/sql/cluster/cluster.h"
+
+namespace sluice::sql::cluster {
+
+// Lives on the caller's loop; what it holds of the cluster is touched on the home loop alone.
+class CursorSource final : public Source {
+ public:
+  CursorSource(Cluster& cluster, Statement statement, Options options, Loop& loop, std::shared_ptr<std::vector<std::string>> columns)
+      : cluster_(cluster), loop_(loop), columns_(std::move(columns)), held_(std::make_shared<Held>()) {
+    held_->statement = std::move(statement);
+    held_->options = std::move(options);
+  }
+  ~CursorSource() override {
+    // The lease goes where it lives; a cursor that was not read to its end takes its connection with it.
+    cluster_.on_home([held = std::move(held_)] {
+      held->over = true;
+      if (!held->busy) held->lease.reset();
+    });
+  }
+
+  void pull(std::size_t most, Receiver receive) override {
+    auto answer = [this, alive = std::weak_ptr(alive_), &loop = loop_, receiver = std::make_shared<Receiver>(std::move(receive))](Batch batch, std::vector<std::string> columns) {
+      auto shared = std::make_shared<std::pair<Batch, std::vector<std::string>>>(std::move(batch), std::move(columns));
+      auto tell = [this, alive, receiver, shared] {
+        if (alive.expired()) return;
+        if (columns_ && columns_->empty()) *columns_ = std::move(shared->second);
+        (*receiver)(std::move(shared->first));
+      };
+      if (Loop::current() == &loop)
+        tell();
+      else
+        loop.post(tell);
+    };
+    cluster_.on_home([&cluster = cluster_, held = held_, most, answer] {
+      held->busy = true;
+      if (held->lease) return fetch(held, most, answer, {});
+      Work work((Reply()));
+      work.statements.push_back(held->statement);
+      work.options = held->options;
+      auto job = std::make_shared<Cluster::Job>(std::move(work));
+      job->opened = [held, most, answer](std::variant<std::shared_ptr<Node::Lease>, Fault> opened, std::vector<std::string> columns) {
+        if (auto* fault = std::get_if<Fault>(&opened)) {
+          held->busy = false;
+          return answer({{}, true, std::move(*fault)}, {});
+        }
+        held->lease = std::move(std::get<std::shared_ptr<Node::Lease>>(opened));
+        fetch(held, most, answer, std::move(columns));
+      };
+      cluster.admit(job);
+    });
+  }
+
+ private:
+  struct Held {
+    Statement statement;
+    Options options;
+    std::shared_ptr<Node::Lease> lease;
+    bool busy = false;
+    bool over = false;  // the source is gone
+  };
+
+  template <class Answer>
+  static void fetch(const std::shared_ptr<Held>& held, std::size_t most, Answer answer, std::vector<std::string> columns) {
+    Link* link = held->lease->link();
+    if (!link || held->over) {
+      held->busy = false;
+      held->lease.reset();
+      return answer({{}, true, Fault(Fault::Kind::unavailable, "the connection of this cursor was lost; open it again")}, {});
+    }
+    link->fetch(most, [held, answer, columns = std::move(columns)](std::variant<Link::Chunk, Failure> fetched) mutable {
+      held->busy = false;
+      if (auto* failure = std::get_if<Failure>(&fetched)) {
+        held->lease.reset();
+        return answer({{}, true, std::move(failure->fault)}, {});
+      }
+      auto& chunk = std::get<Link::Chunk>(fetched);
+      if (chunk.end) {
+        if (Link* link = held->lease->link())
+          link->close_cursor([lease = held->lease](bool clean) { lease->give(clean); });
+        held->lease.reset();
+      } else if (held->over) {
+        held->lease.reset();
+      }
+      answer({std::move(chunk.rows), chunk.end, std::nullopt}, std::move(columns));
+    });
+  }
+
+  Cluster& cluster_;
+  Loop& loop_;
+  std::shared_ptr<std::vector<std::string>> columns_;
+  std::shared_ptr<Held> held_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+std::unique_ptr<Source> Cluster::open(Statement statement, Options options, Loop& loop, std::shared_ptr<std::vector<std::string>> columns) {
+  return std::make_unique<CursorSource>(*this, std::move(statement), std::move(options), loop, std::move(columns));
+}
+
+void Cluster::send_cursor(const JobPtr& job, Node& node, bool check) {
+  ++counters_.cursors;
+  node.lease([this, job, &node, check](std::variant<std::shared_ptr<Node::Lease>, Failure> leased) {
+    if (job->answered) return;
+    if (auto* failure = std::get_if<Failure>(&leased)) return read_answered(job, node, false, std::move(*failure));
+    job->lease = std::move(std::get<std::shared_ptr<Node::Lease>>(leased));
+    if (!check) return open_cursor(job, node);
+    Trip trip;
+    trip.kind = Trip::Kind::read;
+    trip.position = true;
+    trip.done = [this, job, &node](Trip::Arrived arrived) {
+      if (job->answered) return;
+      if (auto* at = std::get_if<Trip::Answer>(&arrived); at && reached(at->at, *job->wanted)) {
+        node.saw(at->at, home_.now());
+        return open_cursor(job, node);
+      }
+      if (auto lease = std::move(job->lease)) lease->give(true);
+      read_answered(job, node, true, std::move(arrived));
+    };
+    job->lease->link()->send(std::move(trip));
+  });
+}
+
+void Cluster::open_cursor(const JobPtr& job, Node& node) {
+  Link* link = job->lease->link();
+  if (!link) return read_answered(job, node, false, Failure{Failure::Kind::lost, Fault(Fault::Kind::unavailable, "the connection ended"), false});
+  link->open_cursor(job->work.statements[0], [this, job, &node](std::variant<std::vector<std::string>, Failure> opened) {
+    if (job->answered) return;
+    if (auto* failure = std::get_if<Failure>(&opened)) {
+      job->lease.reset();
+      return read_answered(job, node, false, std::move(*failure));
+    }
+    leave(job);
+    job->opened(std::move(job->lease), std::move(std::get<std::vector<std::string>>(opened)));
+  });
+}
+
+}  // namespace sluice::sql::cluster

@@ -1,0 +1,20 @@
+#pragma once
+// What is stored under a key of an exactly-once write: a digest of what was asked, and the rows of the answer.
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "handlers/sql/backend.h"
+
+namespace sluice::sql::cluster {
+
+// Of the statements and their parameters: the same key must come with the same ones. SHA-256, hexadecimal.
+std::string digest_of(const std::vector<Statement>&);
+
+// The answer's rows as octets, and back; nothing when the octets are none.
+std::string freeze(const std::vector<Rows>&);
+std::optional<std::vector<Rows>> thaw(std::string_view octets);
+
+}  // namespace sluice::sql::cluster

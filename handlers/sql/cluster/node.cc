@@ -1,0 +1,329 @@
+#include "handlers/sql/cluster/node.h"
+
+#include <netdb.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+namespace sluice::sql::cluster {
+namespace {
+
+using std::chrono::milliseconds;
+
+struct Resolved {
+  std::string numeric, problem;
+};
+
+Resolved look_up(const std::string& host, int flags) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = flags;
+  addrinfo* found = nullptr;
+  if (const int code = ::getaddrinfo(host.c_str(), nullptr, &hints, &found); code != 0) return {"", ::gai_strerror(code)};
+  char text[NI_MAXHOST] = "";
+  ::getnameinfo(found->ai_addr, found->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
+  ::freeaddrinfo(found);
+  return {text, ""};
+}
+
+Failure not_sent(const std::string& node, const std::string& why) {
+  return {Failure::Kind::starting, Fault(Fault::Kind::unavailable, node + ": " + why), false};
+}
+
+}  // namespace
+
+struct Node::Held {
+  Held(Loop& loop) : late(loop) {}
+  std::unique_ptr<Link> link;
+  bool open = false;
+  bool dropped = false;
+  Timer late;  // while it connects
+  Clock::time_point progress{};  // when something last came back, or it was idle
+  Lease* holder = nullptr;
+};
+
+Node::Node(std::string name, std::string host, std::string port, Engine& engine, Loop& loop, Workers& workers, const NodeLimits& limits, Events events)
+    : address_{std::move(name), std::move(host), "", std::move(port)},
+      engine_(engine), loop_(loop), workers_(workers), limits_(limits), events_(std::move(events)), health_(limits.health), next_probe_(loop), probe_late_(loop) {}
+
+Node::~Node() {
+  alive_.reset();  // what still holds a piece of this node learns that it is gone
+}
+
+void Node::start() {
+  resolve([this] { dial(Link::Use::probe); });
+}
+
+// A name server may take its time: it is asked on a worker.
+void Node::resolve(UniqueFunction<void()> then) {
+  if (Resolved plain = look_up(address_.host, AI_NUMERICHOST); !plain.numeric.empty()) {
+    address_.numeric = plain.numeric;
+    return then();
+  }
+  auto shared = std::make_shared<UniqueFunction<void()>>(std::move(then));
+  workers_.run([this, shared, alive = std::weak_ptr(alive_), host = address_.host, &loop = loop_] {
+    auto found = std::make_shared<Resolved>(look_up(host, 0));
+    loop.post([this, shared, alive, found] {
+      if (alive.expired()) return;
+      if (!found->problem.empty()) {
+        down("the name " + address_.host + " does not resolve: " + found->problem);
+        return;
+      }
+      address_.numeric = found->numeric;
+      (*shared)();
+    });
+  });
+}
+
+void Node::dial(Link::Use use) {
+  auto held = std::make_unique<Held>(loop_);
+  Held& ref = *held;
+  links(use).push_back(std::move(held));
+  const std::weak_ptr alive(alive_);
+  Engine::Events events;
+  events.opened = [this, &ref, use](std::optional<Failure> failure) {
+    ref.late.stop();
+    if (failure) {
+      const std::string why = failure->fault.message();
+      drop(ref);
+      if (use == Link::Use::probe) return down(why);
+      trouble_ = why;
+      // Without any connection of that kind nobody would wake those who wait.
+      if (links(use).empty()) {
+        auto waiting = std::exchange(waiting_[static_cast<std::size_t>(use)], {});
+        for (Trip& trip : waiting) trip.done(not_sent(name(), why));
+        if (use == Link::Use::lease)
+          for (Leased& leased : std::exchange(lease_waiting_, {})) leased(not_sent(name(), why));
+      }
+      return;
+    }
+    ref.open = true;
+    ref.progress = loop_.now();
+    if (use == Link::Use::probe) return probe();
+    pump(use);
+  };
+  events.lost = [this, &ref, use] {
+    drop(ref);
+    if (use == Link::Use::probe) return down("the server closed the connection");
+    look_soon();
+    pump(use);
+  };
+  ref.late.start(limits_.connect, [this, &ref] { ref.link->cut("no connection within " + std::to_string(limits_.connect.count()) + " ms"); });
+  ref.link = engine_.dial(address_, use, loop_, std::move(events));
+}
+
+// The Link may be the one that is telling us: it is destroyed on a later turn.
+void Node::drop(Held& held) {
+  if (std::exchange(held.dropped, true)) return;
+  if (held.holder) held.holder->held_ = nullptr;
+  for (Links& links : links_) {
+    auto at = std::ranges::find_if(links, [&](const auto& one) { return one.get() == &held; });
+    if (at == links.end()) continue;
+    held.late.stop();
+    auto gone = std::make_shared<std::unique_ptr<Held>>(std::move(*at));
+    links.erase(at);
+    loop_.post([gone] { gone->reset(); });
+    return;
+  }
+}
+
+void Node::saw(const Position& at, Clock::time_point now) {
+  if (at.empty()) return;
+  raise(at_, at);
+  seen_at_ = now;
+}
+
+// The best connection now; `dial_more` when another would help.
+Node::Held* Node::pick(Link::Use use, bool& dial_more) {
+  Held* best = nullptr;
+  std::size_t connecting = 0, open = 0;
+  const bool reads = use == Link::Use::read;
+  for (auto& held : links(use)) {
+    if (!held->open) {
+      ++connecting;
+      continue;
+    }
+    ++open;
+    if (held->link->room() == 0) continue;
+    const bool stalled = held->link->in_flight() > 0 && loop_.now() - held->progress > limits_.stalled;
+    if (stalled && reads && links(use).size() < limits_.read_links) continue;
+    if (!best || held->link->in_flight() < best->link->in_flight()) best = held.get();
+  }
+  const std::size_t most = reads ? limits_.read_links : limits_.write_links;
+  // Reads gain from company in one pipeline. A write is a commit: it waits for the disk, and connections wait side by side.
+  const bool wanted = reads ? !best : !best || best->link->in_flight() > 0;
+  dial_more = wanted && connecting == 0 && open + connecting < most;
+  if (!reads && best && best->link->in_flight() > 0 && (dial_more || connecting > 0)) return nullptr;
+  return best;
+}
+
+void Node::send(Link::Use use, Trip trip) {
+  auto& waiting = waiting_[static_cast<std::size_t>(use)];
+  if (waiting.size() >= limits_.waiting)
+    return trip.done(Failure{Failure::Kind::statement,
+                             Fault(Fault::Kind::overloaded, std::to_string(limits_.waiting) + " calls wait for a connection to " + name() + " already; try again in a moment"), false});
+  waiting.push_back(std::move(trip));
+  pump(use);
+}
+
+void Node::pump(Link::Use use) {
+  if (use == Link::Use::lease) {
+    while (!lease_waiting_.empty()) {
+      auto idle = std::ranges::find_if(links(use), [](const auto& held) { return held->open && !held->holder; });
+      if (idle == links(use).end()) {
+        const auto connecting = std::ranges::count_if(links(use), [](const auto& held) { return !held->open; });
+        if (links(use).size() < limits_.leases && static_cast<std::size_t>(connecting) < lease_waiting_.size()) dial(use);
+        return;
+      }
+      Leased leased = std::move(lease_waiting_.front());
+      lease_waiting_.pop_front();
+      auto lease = std::make_shared<Lease>(*this, **idle, alive_);
+      (*idle)->holder = lease.get();
+      ++calls_[static_cast<std::size_t>(use)];
+      leased(std::move(lease));
+    }
+    return;
+  }
+  auto& waiting = waiting_[static_cast<std::size_t>(use)];
+  while (!waiting.empty()) {
+    bool dial_more = false;
+    Held* held = pick(use, dial_more);
+    if (dial_more) dial(use);
+    if (!held) return;
+    Trip trip = std::move(waiting.front());
+    waiting.pop_front();
+    dispatch(*held, use, std::move(trip));
+  }
+}
+
+void Node::dispatch(Held& held, Link::Use use, Trip trip) {
+  if (held.link->in_flight() == 0) held.progress = loop_.now();
+  ++in_flight_;
+  ++calls_[static_cast<std::size_t>(use)];
+  const bool counts = use == Link::Use::read;
+  if (counts) health_.call_sent();
+  trip.done = [this, &held, use, counts, sent = loop_.now(), alive = std::weak_ptr(alive_), done = std::move(trip.done)](Trip::Arrived arrived) mutable {
+    if (alive.expired()) return;
+    --in_flight_;
+    held.progress = loop_.now();
+    if (counts) {
+      const auto* failure = std::get_if<Failure>(&arrived);
+      const bool ok = !failure || failure->kind == Failure::Kind::statement || failure->kind == Failure::Kind::refused;
+      health_.call_ended(ok, std::chrono::duration<double, std::milli>(Clock::now() - sent).count(), events_.others_ms(*this), loop_.now());
+    }
+    done(std::move(arrived));
+    if (alive.expired()) return;
+    if (!waiting_[static_cast<std::size_t>(use)].empty()) pump(use);
+  };
+  held.link->send(std::move(trip));
+}
+
+void Node::lease(Leased leased) {
+  if (lease_waiting_.size() >= limits_.waiting)
+    return leased(Failure{Failure::Kind::statement, Fault(Fault::Kind::overloaded, std::to_string(limits_.waiting) + " transactions wait for a connection to " + name() + " already; try again in a moment"), false});
+  lease_waiting_.push_back(std::move(leased));
+  pump(Link::Use::lease);
+}
+
+Link* Node::Lease::link() noexcept { return held_ && !node_alive_.expired() && !held_->dropped ? held_->link.get() : nullptr; }
+
+void Node::Lease::give(bool clean) {
+  Held* held = std::exchange(held_, nullptr);
+  if (!held || node_alive_.expired()) return;
+  held->holder = nullptr;
+  if (!clean || held->link->in_flight() > 0) node_.drop(*held);
+  // Not from within whoever gives it back.
+  node_.loop_.post([&node = node_, alive = node_alive_] {
+    if (!alive.expired()) node.pump(Link::Use::lease);
+  });
+}
+
+void Node::look_soon() {
+  if (!probing_ && !links(Link::Use::probe).empty() && links(Link::Use::probe).front()->open) probe();
+}
+
+void Node::probe() {
+  if (probing_) return;
+  next_probe_.stop();
+  probing_ = true;
+  probe_sent_ = Clock::now();
+  probe_late_.start(limits_.health.silent, [this] {
+    // When it was we who did not run, the answer lies in the socket: it is read before the posted task comes.
+    loop_.post([this, alive = std::weak_ptr(alive_), sent = probe_sent_] {
+      if (!alive.expired() && probing_ && sent == probe_sent_) hangs();
+    });
+  });
+  const std::weak_ptr alive(alive_);
+  engine_.probe(*links(Link::Use::probe).front()->link, [this, alive](std::variant<Report, Failure> answer) {
+    if (!alive.expired()) probe_answered(std::move(answer));
+  });
+}
+
+void Node::hangs() {
+  health_.silent();
+  trouble_ = "no answer to a probe for " + std::to_string(limits_.health.silent.count()) + " ms: the server hangs";
+  // It may come back to life with this connection, or be gone from the network without a word.
+  probe_late_.start(limits_.connect, [this] {
+    if (!links(Link::Use::probe).empty()) drop(*links(Link::Use::probe).front());
+    down(trouble_);
+  });
+  events_.gone(*this);
+}
+
+void Node::probe_answered(std::variant<Report, Failure> answer) {
+  probing_ = false;
+  probe_late_.stop();
+  if (auto* failure = std::get_if<Failure>(&answer)) {
+    if (failure->kind == Failure::Kind::lost) return;  // `lost` of the link follows
+    if (!links(Link::Use::probe).empty()) drop(*links(Link::Use::probe).front());
+    return down(failure->fault.message());
+  }
+  redial_ = milliseconds(50);
+  report_ = std::move(std::get<Report>(answer));
+  // A clone made anew, or another server on the same port: what was known of the old one is void.
+  if (looked_ && (at_.system != report_.at.system || (!reached(report_.at, at_) && !report_.primary && health_.state() == Health::State::down))) at_ = report_.at;
+  looked_ = true;
+  trouble_.clear();
+  saw(report_.at, loop_.now());
+  health_.answered_probe(std::chrono::duration<double, std::milli>(Clock::now() - probe_sent_).count(), loop_.now());
+  next_probe_.start(limits_.probe_every, [this] { probe(); });
+  events_.looked(*this);
+}
+
+void Node::down(const std::string& why) {
+  probing_ = false;
+  probe_late_.stop();
+  trouble_ = why;
+  health_.unreachable();
+  const std::weak_ptr alive(alive_);
+  next_probe_.start(redial_, [this] {
+    if (links(Link::Use::probe).empty()) start();
+  });
+  redial_ = std::min(redial_ * 2, milliseconds(400));
+  cut(why, false);
+  if (alive.expired()) return;
+  events_.gone(*this);
+}
+
+void Node::cut(const std::string& why, bool reads_alone) {
+  const std::weak_ptr alive(alive_);
+  for (const auto use : {Link::Use::read, Link::Use::write, Link::Use::lease}) {
+    if (reads_alone && use != Link::Use::read) break;
+    std::vector<Held*> all;
+    for (auto& held : links(use)) all.push_back(held.get());
+    for (Held* held : all) {
+      if (alive.expired()) return;
+      if (held->dropped) continue;
+      // A link that never opened tells so; either way it leaves the list by itself.
+      held->link->cut(name() + ": " + why);
+      if (alive.expired()) return;
+      drop(*held);
+    }
+  }
+  for (Trip& trip : std::exchange(waiting_[static_cast<std::size_t>(Link::Use::read)], {})) trip.done(not_sent(name(), why));
+  if (reads_alone || alive.expired()) return;
+  for (Trip& trip : std::exchange(waiting_[static_cast<std::size_t>(Link::Use::write)], {})) trip.done(not_sent(name(), why));
+  for (Leased& leased : std::exchange(lease_waiting_, {})) leased(not_sent(name(), why));
+}
+
+}  // namespace sluice::sql::cluster

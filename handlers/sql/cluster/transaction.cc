@@ -1,0 +1,147 @@
+#include "handlers/sql/cluster/transaction.h"
+
+#include "handlers/sql/handle.h"
+
+namespace sluice::sql::cluster {
+
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr milliseconds kDefaultLife{30'000};
+
+Fault not_open(const std::string& handle) {
+  return Fault(Fault::Kind::conflict, "no open transaction has the handle " + describe(Value(handle)).substr(7) + "; it was ended, or rolled back because it took too long or its connection was lost");
+}
+
+}  // namespace
+
+void Cluster::begin(Work work) {
+  auto job = std::make_shared<Job>(std::move(work));
+  on_home([this, job] {
+    job->work.expects_write = true;
+    const auto life = job->work.options.timeout_ms;
+    job->work.options.timeout_ms = 0;  // it is the transaction's, not this call's
+    job->at = jobs_.insert(jobs_.end(), job);
+    job->deadline = job->arrived + settings_.statement;
+    if (milliseconds(life) > settings_.longest_transaction)
+      return answer(job, Fault(Fault::Kind::bad_arguments, "begin() option 'timeout_ms' must be at most " + std::to_string(settings_.longest_transaction.count()) + " (sql.transaction_ms), not " + std::to_string(life)));
+    job->transaction_life = life > 0 ? milliseconds(life) : std::min(kDefaultLife, settings_.longest_transaction);
+    seal_ ? route(job) : wait_for_node(job);
+  });
+}
+
+void Cluster::begin_on(const JobPtr& job, Node& node) {
+  node.lease([this, job, &node](std::variant<std::shared_ptr<Node::Lease>, Failure> leased) {
+    if (job->answered) return;
+    if (auto* failure = std::get_if<Failure>(&leased)) return write_failed(job, node, std::move(*failure));
+    job->lease = std::move(std::get<std::shared_ptr<Node::Lease>>(leased));
+    held(job, node, {{engine_->texts().begin, {}}}, false, [this, job, &node](Trip::Answer) {
+      auto transaction = std::make_shared<Transaction>(std::move(job->lease), home_);
+      const std::string handle = new_handle();
+      transaction->late.start(job->transaction_life, [this, handle] { forget_transaction(handle); });
+      transactions_.emplace(handle, std::move(transaction));
+      Result result;
+      result.token = handle;
+      result.route = route_of(*job, node);
+      answer(job, std::move(result));
+    });
+  });
+}
+
+// The connection is closed, which rolls back whatever it was at.
+void Cluster::forget_transaction(const std::string& handle) { transactions_.erase(handle); }
+
+void Cluster::run_in_transaction(const JobPtr& job) {
+  const std::string& handle = job->work.options.tx;
+  auto found = transactions_.find(handle);
+  if (found == transactions_.end()) return answer(job, not_open(handle));
+  auto transaction = found->second;
+  if (transaction->busy) return answer(job, Fault(Fault::Kind::conflict, "a statement of this transaction is running; wait for its answer"));
+  if (transaction->failed) return answer(job, Fault(Fault::Kind::conflict, "this transaction has failed and takes only sql.rollback: " + transaction->why));
+  Link* link = transaction->lease->link();
+  if (!link) {
+    forget_transaction(handle);
+    return answer(job, not_open(handle));
+  }
+  transaction->busy = true;
+  job->sent = Clock::now();
+  job->attempts = 1;
+  Trip trip;
+  trip.kind = Trip::Kind::held;
+  trip.statements = job->work.statements;
+  if (job->work.options.fence)
+    trip.statements.insert(trip.statements.begin(), {engine_->texts().raise_fence, Value::Array{job->work.options.fence->lock, job->work.options.fence->token}});
+  Node& node = transaction->lease->node();
+  trip.done = [this, job, transaction, &node](Trip::Arrived arrived) {
+    transaction->busy = false;
+    if (auto* failure = std::get_if<Failure>(&arrived)) {
+      const bool over = failure->kind == Failure::Kind::lost || failure->kind == Failure::Kind::retryable;
+      transaction->failed = over || engine_->texts().failure_ends_transaction;
+      transaction->why = failure->fault.message();
+      if (failure->kind == Failure::Kind::lost) forget_transaction(job->work.options.tx);
+      if (failure->kind == Failure::Kind::lost)
+        failure->fault = Fault(Fault::Kind::unavailable, "the connection of this transaction was lost, and with it all that it did: " + transaction->why);
+      return answer(job, std::move(failure->fault));
+    }
+    auto& rows = std::get<Trip::Answer>(arrived);
+    if (job->work.options.fence) {
+      if (rows.rows[0].affected == 0) {
+        transaction->failed = true;
+        transaction->why = "its fencing token is stale";
+        return answer(job, stale(*job->work.options.fence, 0));
+      }
+      rows.rows.erase(rows.rows.begin());
+    }
+    answer_rows(job, node, std::move(rows));
+  };
+  link->send(std::move(trip));
+}
+
+void Cluster::commit(Work work) {
+  auto job = std::make_shared<Job>(std::move(work));
+  on_home([this, job] { end_transaction(job, true); });
+}
+
+void Cluster::rollback(Work work) {
+  auto job = std::make_shared<Job>(std::move(work));
+  on_home([this, job] { end_transaction(job, false); });
+}
+
+void Cluster::end_transaction(const JobPtr& job, bool commit) {
+  job->at = jobs_.insert(jobs_.end(), job);
+  job->deadline = job->arrived + settings_.statement;
+  job->verdict = {Class::write, commit ? "a commit" : "a rollback"};
+  const std::string handle = job->work.options.tx;
+  auto found = transactions_.find(handle);
+  if (found == transactions_.end()) return answer(job, not_open(handle));
+  auto transaction = found->second;
+  if (transaction->busy) return answer(job, Fault(Fault::Kind::conflict, "a statement of this transaction is running; wait for its answer"));
+  transactions_.erase(found);
+  transaction->late.stop();
+  Link* link = transaction->lease->link();
+  if (!link) return answer(job, not_open(handle));
+  const bool failed = transaction->failed;
+  job->sent = Clock::now();
+  job->attempts = 1;
+  job->may_have_run = commit && !failed;
+  Trip trip;
+  trip.kind = Trip::Kind::held;
+  trip.position = commit && !failed;
+  trip.statements.push_back({commit && !failed ? engine_->texts().commit : engine_->texts().rollback, {}});
+  Node& node = transaction->lease->node();
+  trip.done = [this, job, transaction, &node, commit, failed](Trip::Arrived arrived) {
+    if (auto* failure = std::get_if<Failure>(&arrived)) {
+      if (!commit) return answer(job, Result{});  // gone with its connection: rolled back
+      if (failure->kind == Failure::Kind::lost && !failed)
+        return answer(job, Fault(Fault::Kind::outcome_unknown, "the connection to " + node.name() + " ended before it answered the commit: the transaction may have been kept or not"));
+      return answer(job, std::move(failure->fault));
+    }
+    transaction->lease->give(true);
+    if (commit && failed) return answer(job, Fault(Fault::Kind::conflict, "the transaction had failed and was rolled back: " + transaction->why));
+    answer_rows(job, node, std::move(std::get<Trip::Answer>(arrived)));
+  };
+  link->send(std::move(trip));
+}
+
+}  // namespace sluice::sql::cluster

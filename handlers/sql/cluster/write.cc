@@ -1,0 +1,61 @@
+// Cluster: what happens to a write. It is handed to a server once; only when it surely had no effect is it tried again.
+
+#include "handlers/sql/cluster/cluster.h"
+
+namespace sluice::sql::cluster {
+
+namespace {
+constexpr int kAttempts = 50;  // each after another look at the nodes
+}
+
+void Cluster::write(const JobPtr& job) {
+  if (job->work.reply && job->work.reply.cancelled()) return answer(job, Fault(Fault::Kind::cancelled, "the caller is gone"));
+  Node* node = primary();
+  if (!node || node->health().state() == Health::State::down) return wait_for_node(job);
+  ++job->attempts;
+  job->sent = Clock::now();
+  if (job->transaction_life.count() > 0) return begin_on(job, *node);
+  ++counters_.writes;
+  if (!job->work.options.key.empty() || job->work.options.fence) return guarded(job, *node);
+  Trip trip;
+  trip.kind = Trip::Kind::write;
+  trip.position = job->verdict.kind != Class::read;
+  trip.statements = job->work.statements;
+  trip.done = [this, job, node](Trip::Arrived arrived) { sent_write(job, *node, std::move(arrived)); };
+  job->may_have_run = job->verdict.kind != Class::read;  // until the server says otherwise
+  node->send(Link::Use::write, std::move(trip));
+}
+
+void Cluster::sent_write(const JobPtr& job, Node& node, Trip::Arrived arrived) {
+  if (job->answered) return;
+  if (auto* failure = std::get_if<Failure>(&arrived)) return write_failed(job, node, std::move(*failure));
+  answer_rows(job, node, std::move(std::get<Trip::Answer>(arrived)));
+}
+
+// Also of the steps of a guarded write: what a key guards may be repeated whatever became of it.
+void Cluster::write_failed(const JobPtr& job, Node& node, Failure failure) {
+  job->lease.reset();
+  const bool keyed = !job->work.options.key.empty();
+  const bool changes = job->verdict.kind != Class::read;
+  switch (failure.kind) {
+    case Failure::Kind::statement:
+    case Failure::Kind::retryable: return answer(job, std::move(failure.fault));
+    case Failure::Kind::refused:  // a primary no more: nothing has happened
+      node.look_soon();
+      if (job->attempts > kAttempts || !node.report().primary) job->may_have_run = false;
+      if (job->attempts > kAttempts) return answer(job, std::move(failure.fault));
+      break;
+    case Failure::Kind::starting: break;
+    case Failure::Kind::lost:
+      node.look_soon();
+      if (failure.may_have_run && changes && !keyed)
+        return answer(job, Fault(Fault::Kind::outcome_unknown, "the connection to " + node.name() + " ended before its answer came (" + failure.fault.message() +
+                                                                   "): the write may have happened or not; repeat it with the option 'key' to have it once"));
+      break;
+  }
+  job->may_have_run = false;
+  ++counters_.retried;
+  wait_for_node(job);
+}
+
+}  // namespace sluice::sql::cluster
