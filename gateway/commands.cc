@@ -63,7 +63,9 @@ int serve(const ServeOptions& options) {
   };
   flag(!options.xmlrpc.empty(), "xmlrpc.listen", "--xmlrpc", settings.xmlrpc_listen, options.xmlrpc);
   flag(!options.zerorpc.empty(), "zerorpc.listen", "--zerorpc", settings.zerorpc_listen, options.zerorpc);
-  flag(!options.data.empty(), "sqlite.file", "--data", settings.sqlite.file, options.data);
+  const bool url = options.data.find("://") != std::string::npos;
+  flag(!options.data.empty() && !url, "sqlite.file", "--data", settings.sqlite.file, options.data);
+  if (url) settings.databases["main"].url = options.data;
   flag(options.probe, "gateway.probe", "--probe", settings.probe, true);
   flag(options.exposed, "gateway.listen_without_authentication", "--listen-without-authentication", settings.listen_without_authentication, true);
   if (options.print) {

@@ -61,7 +61,7 @@ Gateway::Gateway(config::Settings settings, std::vector<std::unique_ptr<Handler>
   std::vector<Loop*> loops;
   for (std::int64_t i = 0; i < threads; ++i) loops.push_back(loops_.emplace_back(std::make_unique<Loop>()).get());
   workers_ = std::make_unique<Workers>(static_cast<std::size_t>(settings_.workers));
-  database_ = std::make_unique<sql::sqlite::Sqlite>(settings_.sqlite);
+  databases_ = std::make_unique<Databases>(settings_, *loops_.front(), *workers_);
   dispatcher_ = std::make_unique<Dispatcher>(workers_.get(), settings_.dispatcher);
 
   // THE list: a handler is one line.
@@ -71,7 +71,7 @@ Gateway::Gateway(config::Settings settings, std::vector<std::unique_ptr<Handler>
   };
   serve(std::make_unique<System>(*dispatcher_, settings_.system));
   serve(std::make_unique<Calc>());
-  auto& sql = static_cast<sql::Sql&>(serve(std::make_unique<sql::Sql>(*database_, settings_.sql)));
+  auto& sql = static_cast<sql::Sql&>(serve(std::make_unique<sql::Sql>(databases_->list(), settings_.sql)));
   if (!settings_.statements.empty()) serve(std::make_unique<sql::Named>(sql, sql::load_named(settings_.statements)));
   if (settings_.probe) serve(std::make_unique<Probe>());
   if (settings_.probe) serve(std::make_unique<Validator1>());
@@ -94,7 +94,7 @@ Gateway::~Gateway() {
   patience_.reset();
   transports_.clear();
   workers_.reset();
-  database_.reset();  // its threads still answer into the loops, which are there though they do not run
+  databases_.reset();  // its threads still answer into the loops, which are there though they do not run
 }
 
 std::vector<std::string> Gateway::endpoints(std::string_view name) const {
@@ -109,7 +109,7 @@ std::string Gateway::ready_line() const {
   std::string line = std::string("sluice ") + kVersion + " ready:";
   for (const auto& transport : transports_)
     for (const std::string& endpoint : transport->endpoints()) line += " " + std::string(transport->name()) + " " + endpoint + ",";
-  return line + " sql " + settings_.sqlite.file;
+  return line + " sql " + databases_->describe();
 }
 
 void Gateway::run(bool on_signals) {

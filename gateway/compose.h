@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gateway/config/settings.h"
+#include "gateway/databases.h"
 #include "rpc/handler.h"
 #include "rpc/transport.h"
 
@@ -34,7 +35,7 @@ class Gateway {
   std::vector<std::unique_ptr<Loop>> loops_;  // outlive all that works on them
   std::unique_ptr<Workers> workers_;
   std::vector<std::unique_ptr<Handler>> handlers_;
-  std::unique_ptr<sql::Backend> database_;
+  std::unique_ptr<Databases> databases_;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::vector<std::unique_ptr<Transport>> transports_;
   std::vector<std::thread> threads_;

@@ -19,7 +19,7 @@ int main(int argc, char** argv) {
   serve_command->add_option("-c,--config", serve.file, "Configuration file (TOML)")->type_name("FILE");
   serve_command->add_option("--xmlrpc", serve.xmlrpc, "Listen for XML-RPC here (127.0.0.1:4242)")->type_name("HOST:PORT");
   serve_command->add_option("--zerorpc", serve.zerorpc, "Listen for zerorpc here, tcp:// or ipc:// (tcp://127.0.0.1:4243)")->type_name("ENDPOINT");
-  serve_command->add_option("--data", serve.data, "The database file (./sluice.db)")->type_name("FILE");
+  serve_command->add_option("--data", serve.data, "The database: a file (./sluice.db), or postgresql://USER@HOST:PORT,HOST:PORT/NAME")->type_name("FILE|URL");
   serve_command->add_flag("--probe", serve.probe, "Serve the probe methods, to try clients with");
   serve_command->add_flag("--listen-without-authentication", serve.exposed, "Allow addresses that other machines can reach");
   serve_command->add_flag("--print-config", serve.print, "Print the configuration in force and its origins, then stop");

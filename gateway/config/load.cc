@@ -39,18 +39,17 @@ std::string did_you_mean(std::string_view name, const std::vector<std::string_vi
   return close.empty() ? "" : "; did you mean '" + std::string(close) + "'?";
 }
 
-std::string range_problem(const Key& key, std::int64_t number) {
-  if (number >= key.least && number <= key.most) return {};
-  return key.full() + " must be from " + std::to_string(key.least) + " to " + std::to_string(key.most) + ", not " + std::to_string(number);
+std::string range_problem(const std::string& name, std::int64_t least, std::int64_t most, std::int64_t number) {
+  if (number >= least && number <= most) return {};
+  return name + " must be from " + std::to_string(least) + " to " + std::to_string(most) + ", not " + std::to_string(number);
 }
 
-// The value of a node as the key wants it; else what is wrong with it.
-std::variant<Setting, std::string> read(const Key& key, const toml::node& node) {
-  const Setting kind = key.get(Settings{});
+// The value of a node as the key wants it, of the kind of its default; else what is wrong with it.
+std::variant<Setting, std::string> read(const std::string& name, const Setting& kind, std::int64_t least, std::int64_t most, const toml::node& node) {
   auto wrong = [&] {
     std::ostringstream came;
     came << toml::node_view<const toml::node>(node);
-    return key.full() + " must be " + std::string(kind_name(kind)) + ", not " + came.str().substr(0, 60);
+    return name + " must be " + std::string(kind_name(kind)) + ", not " + came.str().substr(0, 60);
   };
   if (std::holds_alternative<bool>(kind)) {
     if (auto flag = node.value_exact<bool>()) return Setting(*flag);
@@ -59,7 +58,7 @@ std::variant<Setting, std::string> read(const Key& key, const toml::node& node) 
   if (std::holds_alternative<std::int64_t>(kind)) {
     auto number = node.value_exact<std::int64_t>();
     if (!number) return wrong();
-    if (auto problem = range_problem(key, *number); !problem.empty()) return problem;
+    if (auto problem = range_problem(name, least, most, *number); !problem.empty()) return problem;
     return Setting(*number);
   }
   if (std::holds_alternative<std::string>(kind)) {
@@ -78,7 +77,49 @@ std::variant<Setting, std::string> read(const Key& key, const toml::node& node) 
   return Setting(std::move(list));
 }
 
+// [database.NAME] for each database.
+template <class Fail>
+void load_databases(const toml::table& databases, Loaded& loaded, Fail fail) {
+  for (auto&& [name_key, database_node] : databases) {
+    const std::string name(name_key.str());
+    const toml::table* table = database_node.as_table();
+    if (!table) {
+      fail(name_key.source(), "a database is a section of its own: write [database." + name + "] and below it url = \"...\"");
+      continue;
+    }
+    Database& database = loaded.settings.databases[name];
+    for (auto&& [key_name, node] : *table) {
+      const auto key = std::ranges::find(database_keys(), key_name.str(), &DatabaseKey::name);
+      if (key == database_keys().end()) {
+        std::vector<std::string_view> known;
+        for (const DatabaseKey& k : database_keys()) known.push_back(k.name);
+        fail(key_name.source(), "[database." + name + "] has no key '" + std::string(key_name.str()) + "'" + did_you_mean(key_name.str(), known));
+        continue;
+      }
+      auto value = read("database." + name + "." + std::string(key->name), key->get(Database{}), key->least, key->most, node);
+      if (auto* problem = std::get_if<std::string>(&value)) {
+        fail(node.source(), *problem);
+        continue;
+      }
+      key->set(database, std::get<Setting>(value));
+      if (key->name == "split" && !read_split(database.split)) fail(node.source(), "database." + name + ".split must be \"on\", \"off\", \"shadow\" or a percentage such as \"25%\", not \"" + database.split + "\"");
+    }
+    if (database.url.empty()) fail(name_key.source(), "[database." + name + "] has no url: where is it?");
+  }
+}
+
 }  // namespace
+
+std::optional<sql::Split> read_split(std::string_view text) {
+  if (text == "on") return sql::Split{100, false};
+  if (text == "off") return sql::Split{0, false};
+  if (text == "shadow") return sql::Split{100, true};
+  int percent = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
+  const std::string_view rest(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  if (error != std::errc() || percent < 0 || percent > 100 || (rest != "%" && !rest.empty())) return std::nullopt;
+  return sql::Split{percent, false};
+}
 
 void load_toml(std::string_view content, const std::string& name, Loaded& loaded) {
   toml::parse_result parsed = toml::parse(content, name);
@@ -90,6 +131,7 @@ void load_toml(std::string_view content, const std::string& name, Loaded& loaded
   std::vector<std::string_view> sections;
   for (const Key& key : keys())
     if (std::ranges::find(sections, key.section) == sections.end()) sections.push_back(key.section);
+  sections.push_back("database");
 
   for (auto&& [section_key, section_node] : parsed.table()) {
     const std::string_view section = section_key.str();
@@ -102,6 +144,10 @@ void load_toml(std::string_view content, const std::string& name, Loaded& loaded
       fail(section_key.source(), "'" + std::string(section) + "' is a section: write [" + std::string(section) + "] and its keys below");
       continue;
     }
+    if (section == "database") {
+      load_databases(*table, loaded, fail);
+      continue;
+    }
     for (auto&& [name_key, node] : *table) {
       const Key* key = find_key(section, name_key.str());
       if (!key) {
@@ -111,7 +157,7 @@ void load_toml(std::string_view content, const std::string& name, Loaded& loaded
         fail(name_key.source(), "[" + std::string(section) + "] has no key '" + std::string(name_key.str()) + "'" + did_you_mean(name_key.str(), known));
         continue;
       }
-      auto value = read(*key, node);
+      auto value = read(key->full(), key->get(Settings{}), key->least, key->most, node);
       if (auto* problem = std::get_if<std::string>(&value)) {
         fail(node.source(), *problem);
       } else {
@@ -161,7 +207,7 @@ void load_environment(const char* const* environment, Loaded& loaded) {
         fail(found->full() + " must be an integer, not '" + std::string(text) + "'");
         continue;
       }
-      if (auto problem = range_problem(*found, number); !problem.empty()) {
+      if (auto problem = range_problem(found->full(), found->least, found->most, number); !problem.empty()) {
         fail(problem);
         continue;
       }

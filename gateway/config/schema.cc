@@ -51,6 +51,7 @@ const std::array kKeys{
     KEY("sqlite", "writes_waiting", 1, kMost, sqlite.writer.waiting, "writes that may wait; more are shed as overloaded"),
     KEY("sqlite", "batch", 1, 100'000, sqlite.writer.batch, "writes in one commit"),
     KEY("sqlite", "batch_ms", 1, 10'000, sqlite.writer.batch_time, "no further write is taken into a commit after that"),
+    KEY("sql", "default", 0, 0, default_database, "the database of a call that names none; 'main' is [sqlite] unless there is a [database.main]"),
     KEY("sql", "statements", 0, 0, statements, "a folder of .sql files with named statements; empty: none"),
     KEY("sql", "answer_rows", 1, kMost, sqlite.writer.answer.rows, "rows in one answer"),
     KEY("sql", "answer_bytes", 1, kMost, sqlite.writer.answer.answer_bytes, "bytes of the values in one answer"),
@@ -80,9 +81,35 @@ const std::array kKeys{
 };
 #undef KEY
 
+#define KEY(name, least, most, member, help)                               \
+  DatabaseKey {                                                            \
+    name, least, most, help, [](const Database& d) -> Setting { return wrap(d.member); }, \
+        [](Database& d, const Setting& value) { unwrap(d.member, value); } \
+  }
+
+const std::array kDatabaseKeys{
+    KEY("url", 0, 0, url, "sqlite:FILE, postgresql://USER@HOST:PORT,HOST:PORT/NAME or mariadb://...: all nodes; which one is primary shows by itself"),
+    KEY("split", 0, 0, split, "reads that may leave the primary: on, off, a percentage such as 25%, or shadow"),
+    KEY("secret_file", 0, 0, secret_file, "a file whose content seals causality tokens; empty: a secret that the database itself keeps"),
+    KEY("max_lag_ms", 0, kDay, cluster.max_lag_ms, "a replica further behind gets no reads; 0: any lag will do"),
+    KEY("freshness_ms", 1, kDay, cluster.freshness, "a read waits at most so long for a replica to catch up, then it goes to the primary"),
+    KEY("failover_ms", 1, kDay, cluster.failover, "a call waits at most so long for a primary to appear"),
+    KEY("statement_ms", 1, kDay, cluster.statement, "a call without a timeout_ms of its own ends then"),
+    KEY("silent_ms", 50, kDay, cluster.node.health.silent, "a node that answers no probe for so long hangs, and is left"),
+    KEY("connect_ms", 1, kDay, cluster.node.connect, "the longest that a connection may take to open"),
+    KEY("read_links", 1, 1000, cluster.node.read_links, "connections to each node that reads share"),
+    KEY("write_links", 1, 1000, cluster.node.write_links, "connections to the primary that writes share"),
+    KEY("leases", 1, 10'000, cluster.node.leases, "transactions and cursors at once, a connection each"),
+    KEY("waiting", 1, kMost, cluster.waiting, "calls under way at once; more are shed as overloaded"),
+    KEY("keys_s", 0, kMost, cluster.keys_kept_s, "the reply to a call with the option 'key' is kept so many seconds; 0: for ever"),
+    KEY("sessions", 1, kMost, cluster.sessions, "names of the option 'session' that are remembered"),
+};
+#undef KEY
+
 }  // namespace
 
 std::span<const Key> keys() { return kKeys; }
+std::span<const DatabaseKey> database_keys() { return kDatabaseKeys; }
 
 const Key* find_key(std::string_view section, std::string_view name) {
   const auto found = std::ranges::find_if(kKeys, [&](const Key& key) { return key.section == section && key.name == name; });

@@ -25,7 +25,17 @@ struct Key {
   std::string environment() const;  // SLUICE_SECTION_KEY
 };
 
+// A key of every [database.NAME].
+struct DatabaseKey {
+  std::string_view name;
+  std::int64_t least, most;
+  std::string_view help;
+  Setting (*get)(const Database&);
+  void (*set)(Database&, const Setting&);
+};
+
 std::span<const Key> keys();
+std::span<const DatabaseKey> database_keys();
 const Key* find_key(std::string_view section, std::string_view name);
 
 std::string_view kind_name(const Setting&);  // "true or false", "an integer", "a string", "an array of strings"

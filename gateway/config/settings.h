@@ -1,9 +1,11 @@
 #pragma once
 // Settings: everything that can be configured, filled by the table in schema.cc.
 
+#include <map>
 #include <string>
 #include <vector>
 
+#include "handlers/sql/cluster/cluster.h"
 #include "handlers/sql/sql.h"
 #include "handlers/sql/sqlite/backend.h"
 #include "rpc/dispatcher.h"
@@ -13,7 +15,17 @@
 
 namespace sluice::config {
 
+// A database behind the gateway, [database.NAME].
+struct Database {
+  std::string url;          // sqlite:FILE, postgresql://..., mariadb://...
+  std::string split = "on";  // "on", "off", "shadow", or a percentage
+  std::string secret_file;  // seals tokens; empty: a secret that the database keeps
+  sql::cluster::Settings cluster;
+};
+
 struct Settings {
+  std::map<std::string, Database> databases;
+  std::string default_database = "main";
   std::vector<std::string> xmlrpc_listen{"127.0.0.1:4242"};
   std::vector<std::string> zerorpc_listen{"tcp://127.0.0.1:4243"};
   bool listen_without_authentication = false;

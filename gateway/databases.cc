@@ -1,0 +1,89 @@
+#include "gateway/databases.h"
+
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+
+#include "gateway/config/load.h"
+#include "handlers/sql/postgres/engine.h"
+#include "handlers/sql/sqlite/backend.h"
+
+namespace sluice {
+namespace {
+
+std::string secret_of(const config::Database& database) {
+  if (database.secret_file.empty()) return {};
+  std::ifstream file(database.secret_file, std::ios::binary);
+  std::string secret((std::istreambuf_iterator<char>(file)), {});
+  while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) secret.pop_back();
+  if (secret.size() < 16) throw std::runtime_error("secret_file '" + database.secret_file + "' must be readable and hold at least 16 bytes");
+  return secret;
+}
+
+std::unique_ptr<sql::Backend> sqlite_at(const config::Settings& settings, const std::string& file) {
+  sql::sqlite::Settings own = settings.sqlite;
+  own.file = file;
+  return std::make_unique<sql::sqlite::Sqlite>(std::move(own));
+}
+
+// An engine is one line.
+std::unique_ptr<sql::cluster::Engine> engine_of(const std::string& url, sql::cluster::AnswerLimits limits, std::vector<std::pair<std::string, std::string>>& hosts) {
+  if (url.starts_with("postgresql://") || url.starts_with("postgres://")) {
+    hosts = sql::postgres::Postgres::hosts(url);
+    return std::make_unique<sql::postgres::Postgres>(url, limits);
+  }
+  throw std::runtime_error("url '" + url.substr(0, url.find(':')) + ":...' names no engine; expected sqlite:FILE, postgresql://... or mariadb://...");
+}
+
+std::unique_ptr<sql::Backend> open(const std::string& name, const config::Database& database, const config::Settings& settings, Loop& home, Workers& workers) {
+  if (database.url.starts_with("sqlite:")) return sqlite_at(settings, database.url.substr(7));
+  sql::cluster::Settings own = database.cluster;
+  own.name = name;
+  own.answer = {static_cast<std::int64_t>(settings.sqlite.writer.answer.rows), settings.sqlite.writer.answer.answer_bytes};
+  own.longest_transaction = settings.sqlite.writer.longest_transaction;
+  own.secret = secret_of(database);
+  own.fallback_secret = database.url;  // what every gateway of this database has anyway
+  own.split = config::read_split(database.split).value_or(sql::Split{});
+  auto engine = engine_of(database.url, own.answer, own.hosts);
+  if (own.hosts.size() > 63) throw std::runtime_error("url names " + std::to_string(own.hosts.size()) + " nodes; at most 63 are served");
+  auto cluster = std::make_unique<sql::cluster::Cluster>(std::move(engine), std::move(own), home, workers);
+  home.post([cluster = cluster.get()] { cluster->start(); });
+  return cluster;
+}
+
+}  // namespace
+
+Databases::Databases(const config::Settings& settings, Loop& home, Workers& workers) {
+  for (const auto& [name, database] : settings.databases) {
+    try {
+      all_.emplace_back(name, open(name, database, settings, home, workers));
+    } catch (const std::exception& problem) {
+      throw std::runtime_error("[database." + name + "]: " + problem.what());
+    }
+  }
+  if (!settings.databases.contains("main")) all_.emplace_back("main", sqlite_at(settings, settings.sqlite.file));
+  const auto first = std::ranges::find(all_, settings.default_database, [](const auto& one) { return one.first; });
+  if (first == all_.end()) throw std::runtime_error("sql.default is '" + settings.default_database + "', but there is no [database." + settings.default_database + "]");
+  std::rotate(all_.begin(), first, first + 1);
+  for (const auto& [name, backend] : all_) {
+    const auto configured = settings.databases.find(name);
+    const bool file = configured == settings.databases.end() || configured->second.url.starts_with("sqlite:");
+    described_ += (described_.empty() ? "" : ", ") + (file ? configured == settings.databases.end() ? settings.sqlite.file : configured->second.url.substr(7) : name + " (" + std::string(backend->dialect()) + ")");
+  }
+}
+
+std::vector<sql::Sql::Database> Databases::list() const {
+  std::vector<sql::Sql::Database> out;
+  for (const auto& [name, backend] : all_) out.push_back({name, backend.get()});
+  return out;
+}
+
+sql::Backend* Databases::find(std::string_view name) const {
+  for (const auto& [known, backend] : all_)
+    if (known == name) return backend.get();
+  return nullptr;
+}
+
+std::string Databases::describe() const { return described_; }
+
+}  // namespace sluice

@@ -1,0 +1,30 @@
+#pragma once
+// Databases: THE list of database engines, each told by its URL. Makes the backends that the sql handler serves.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gateway/config/settings.h"
+#include "handlers/sql/sql.h"
+#include "rpc/loop.h"
+#include "rpc/workers.h"
+
+namespace sluice {
+
+class Databases {
+ public:
+  // Clusters live on `home`, and begin to connect when it runs. Throws std::runtime_error that names the database, and what is wrong with it.
+  Databases(const config::Settings&, Loop& home, Workers&);
+
+  std::vector<sql::Sql::Database> list() const;  // the default one first
+  sql::Backend& main() const { return *all_.front().second; }  // the default one
+  sql::Backend* find(std::string_view name) const;             // nullptr: none of that name
+  std::string describe() const;                                // for the line that says that the gateway is ready
+
+ private:
+  std::vector<std::pair<std::string, std::unique_ptr<sql::Backend>>> all_;
+  std::string described_;
+};
+
+}  // namespace sluice
