@@ -107,7 +107,7 @@ class LeaseStore {
   virtual std::string_view backend() const = 0;  // "sqlite", "redis"; a literal
 
   virtual void acquire(Acquire, UniqueFunction<void(Acquired)>) = 0;
-  // Takes back what the acquire with this nonce was granted, if it was. Ok is true when nothing of it is left.
+  // Takes back what the acquire with this nonce was granted, if it was, and its intent. Ok is true when nothing of it is left.
   virtual void undo(Acquire, UniqueFunction<void(Change)>) = 0;
 
   // Once less; the last one frees the lock. A lease that has ended is not released: ok is false.
@@ -122,7 +122,8 @@ class LeaseStore {
   virtual void list(std::string prefix, std::size_t most, UniqueFunction<void(Listing)>) = 0;  // the held ones, by name
 
   // Calls `freed` each time the lock may have become free by another gateway's release, until the Watch is destroyed; once
-  // too often does no harm. The end of a lease need not be told: the handler knows when that is. Never from within watch().
+  // too often does no harm. The end of a lease need not be told: the handler knows when that is. Never from within watch();
+  // `freed` may destroy its Watch.
   virtual std::unique_ptr<Watch> watch(std::string name, UniqueFunction<void()> freed) = 0;
 };
 

@@ -118,7 +118,10 @@ class SqlStore::Poll final : public LeaseStore::Watch {
         seen_ = std::move(seen);
         between_ = changed ? kOften : std::min(between_ * 3 / 2, kSeldom);
         again();
-        if (changed) freed_();  // last: it may destroy this
+        if (!changed) return;
+        auto freed = std::move(freed_);  // it may destroy this
+        freed();
+        if (!alive.expired()) freed_ = std::move(freed);
       } else {
         between_ = kSeldom;
         again();
