@@ -40,11 +40,10 @@ void Reply::send(Outcome&& outcome) {
   }
 }
 
-void Reply::on_cancel(UniqueFunction<void()> then) {
-  if (to_->cancelled())
-    then();
-  else
-    to_->on_cancel_ = std::move(then);
+void Reply::on_cancel(UniqueFunction<void()> then, bool eager) {
+  if (to_->cancelled()) return then();
+  to_->on_cancel_ = std::move(then);
+  to_->eager_ = eager;
 }
 
 }  // namespace sluice

@@ -35,10 +35,13 @@ class Responder {
   void cancel() noexcept;
   // On loop(): the call is over, whoever waited for its cancelling need not.
   void forget_cancel() noexcept { on_cancel_.reset(); }
+  // Does the work lay store by knowing soon? Then a caller who may be gone, or may not, is worth asking.
+  bool eager() const noexcept { return eager_ && on_cancel_; }
   // Ready for another call (a kept-alive connection that takes them in turn).
   void renew() noexcept {
     cancelled_.store(false, std::memory_order_relaxed);
     on_cancel_.reset();
+    eager_ = false;
   }
 
  private:
@@ -46,6 +49,7 @@ class Responder {
   Loop& loop_;
   std::atomic<bool> cancelled_{false};
   UniqueFunction<void()> on_cancel_;
+  bool eager_ = false;
 };
 
 class Reply {
@@ -67,8 +71,9 @@ class Reply {
   Loop& loop() const noexcept { return to_->loop(); }
   // Is the caller gone, or out of time? From any thread; long work asks now and then.
   bool cancelled() const noexcept { return to_->cancelled(); }
-  // Only on loop(): `then` runs there when the caller goes before the answer. At most one.
-  void on_cancel(UniqueFunction<void()> then);
+  // Only on loop(): `then` runs there when the caller goes before the answer. At most one. `eager`: what he waits for must not
+  // be given to the dead, so the transport does what it can to find out.
+  void on_cancel(UniqueFunction<void()> then, bool eager = false);
 
   // While it lives, the Reply of one call that is dropped by an exception is kept here instead of answering by itself, so
   // that whoever runs the method can answer with what was thrown. Nests; belongs to one thread.

@@ -19,6 +19,7 @@ constexpr std::size_t kLinger = 1 << 20;      // bytes of a refused request that
 constexpr milliseconds kLingerTime{2000};
 constexpr std::size_t kBatch = 256 << 10;  // bytes of answers that are gathered before they are sent
 constexpr std::size_t kKeep = 1 << 20;     // of the shared output's room that is kept for the next answer
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr std::string_view kAllow = "Allow: POST, OPTIONS\r\n";
 
 std::string_view reason(int status) {
@@ -70,6 +71,12 @@ void Connection::on_ready(std::uint32_t events) {
   if (events & EPOLLRDHUP) peer_closed_ = true;
   if ((events & EPOLLOUT) && !out_.empty()) flush();
   read();
+  if (peer_closed_ && phase_ == Phase::running && !asked_ && !http_1_0_ && eager()) {
+    // Half-closed or gone? An interim response tells: a socket that nobody has any more answers it with a reset.
+    asked_ = true;
+    shard_.output += kContinue;
+    flush();
+  }
 }
 
 // Reads as long as there is something to read and room to work on it.
@@ -121,7 +128,7 @@ void Connection::consume(std::string_view bytes) {
     } else {
       const bool in_body = parser_->headers_done();
       if (in_body && parser_->expects_continue() && !continued_) {
-        shard_.output += "HTTP/1.1 100 Continue\r\n\r\n";
+        shard_.output += kContinue;
         continued_ = true;
       }
       if (Phase phase = in_body ? Phase::body : Phase::headers; phase_ != phase) enter(phase);
@@ -230,6 +237,7 @@ void Connection::refuse(int status, std::string_view why) {
 void Connection::finish_request() {
   ++ticket_;
   renew();
+  asked_ = false;
   enter(Phase::idle);
   if (!keeps_alive_) closing_ = true;
   if (!consuming_) resume();

@@ -46,6 +46,7 @@ class Connection final : public Exchange, private Loop::Watcher {
   Phase phase_ = Phase::idle;
   bool readable_ = false;     // epoll said so and we have not read to the end
   bool peer_closed_ = false;  // its sending side; it may still read
+  bool asked_ = false;        // whether it does, of the running request
   bool consuming_ = false;    // consume() is on the stack and goes on by itself after an answer
   bool closing_ = false;      // after the answers that are due
   bool continued_ = false;    // 100 Continue was sent for the request being read
