@@ -7,6 +7,7 @@
 
 #include "gateway/config/settings.h"
 #include "gateway/databases.h"
+#include "gateway/lock_stores.h"
 #include "rpc/handler.h"
 #include "rpc/transport.h"
 
@@ -36,6 +37,7 @@ class Gateway {
   std::unique_ptr<Workers> workers_;
   std::vector<std::unique_ptr<Handler>> handlers_;
   std::unique_ptr<Databases> databases_;
+  std::unique_ptr<LockStores> lock_stores_;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::vector<std::unique_ptr<Transport>> transports_;
   std::vector<std::thread> threads_;

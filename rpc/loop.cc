@@ -32,9 +32,22 @@ Loop::Loop() : start_(Clock::now()), now_(start_) {
 }
 
 Loop::~Loop() {
-  tasks_.clear();
+  discard();
   ::close(wake_);
   ::close(epoll_);
+}
+
+bool Loop::discard() {
+  bool any = false;
+  while (true) {
+    std::vector<Task> gone;  // one that is dropped may post another: a Reply answers by itself
+    {
+      std::lock_guard lock(tasks_mutex_);
+      gone.swap(tasks_);
+    }
+    if (gone.empty()) return any;
+    any = true;
+  }
 }
 
 Loop* Loop::current() noexcept { return running_loop; }

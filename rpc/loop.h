@@ -48,6 +48,7 @@ class Loop {
   void run();            // on the calling thread, until stop()
   void stop() noexcept;  // from any thread and from a signal handler's successor
   void post(Task);       // from any thread; runs later, on the loop
+  bool discard();        // destroys the tasks that wait, while it does not run; false: there was none
   static Loop* current() noexcept;  // the loop that the calling thread runs, or nullptr
 
   // Only on the loop's thread, or while the loop does not run. Level-triggered unless EPOLLET is asked for.

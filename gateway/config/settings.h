@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "handlers/lock/options.h"
 #include "handlers/sql/cluster/cluster.h"
 #include "handlers/sql/sql.h"
 #include "handlers/sql/sqlite/backend.h"
@@ -41,6 +42,11 @@ struct Settings {
   zerorpc::Options zerorpc;
   sql::Sql::Limits sql;
   sql::sqlite::Settings sqlite;
+  lock::Limits lock;
+  std::string lock_backend = "sqlite";
+  std::vector<std::string> lock_spaces;
+  std::string lock_file;  // empty: beside the embedded database
+  std::int64_t lock_epoch = 0;
 };
 
 }  // namespace sluice::config

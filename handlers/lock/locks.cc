@@ -170,7 +170,7 @@ void Locks::start(const std::string& method, Reply&& reply, std::vector<std::str
       home_.post([this, id, db] {
         if (const auto found = spaces_.find(db); found != spaces_.end()) found->second->cancel(id);
       });
-    });
+    }, true);
   at_home(std::move(reply), [this, id, names = std::move(names), many, options = std::move(options)](Reply& reply) mutable {
     Space& space = *this->space(options.db);
     milliseconds ttl(limits_.ttl_ms);

@@ -89,9 +89,13 @@ milliseconds Sessions::touch(const std::string& id) {
   Session& session = get(id);
   const bool was_silent = !lives(session);
   session.last = BootClock::now();
-  if (was_silent)
-    for (auto& [key, held] : session.leases)
-      if (!held.renewing) arm(id, key, milliseconds(0));
+  std::vector<Key> ended;
+  for (auto& [key, held] : session.leases)
+    if (held.until <= session.last)
+      ended.push_back(key);
+    else if (was_silent && !held.renewing)
+      arm(id, key, milliseconds(0));
+  for (const Key& key : ended) lose(id, key, "expired");  // now, so that this very answer says so
   return session.ttl;
 }
 

@@ -1,0 +1,55 @@
+#include "gateway/lock_stores.h"
+
+#include <stdexcept>
+
+#include "handlers/lock/sql/store.h"
+#include "handlers/sql/sqlite/backend.h"
+
+namespace sluice {
+namespace {
+
+// The file of the embedded database, if the default one is that.
+std::string main_file(const config::Settings& settings) {
+  const auto configured = settings.databases.find(settings.default_database);
+  if (configured == settings.databases.end()) return settings.sqlite.file;
+  return configured->second.url.starts_with("sqlite:") ? configured->second.url.substr(7) : settings.sqlite.file;
+}
+
+}  // namespace
+
+LockStores::LockStores(const config::Settings& settings, Databases& databases, Loop& home) {
+  auto add = [&](const std::string& space, const std::string& backend) {
+    try {
+      if (!stores_.emplace(space, make(backend, settings, databases, home)).second) throw std::runtime_error("stands there twice");
+    } catch (const std::exception& problem) {
+      throw std::runtime_error((space.empty() ? "lock.backend" : "lock.spaces '" + space + "'") + ": " + problem.what());
+    }
+  };
+  add("", settings.lock_backend);
+  for (const std::string& space : settings.lock_spaces) {
+    const auto equals = space.find('=');
+    if (equals == 0 || equals == space.npos) throw std::runtime_error("lock.spaces must hold NAME=BACKEND, not '" + space + "'");
+    add(space.substr(0, equals), space.substr(equals + 1));
+  }
+}
+
+// A store is one line.
+std::unique_ptr<lock::LeaseStore> LockStores::make(const std::string& backend, const config::Settings& settings, Databases& databases, Loop& home) {
+  lock::SqlStore::Options rows;
+  rows.epoch = settings.lock_epoch;
+  if (backend == "sqlite") {
+    sql::sqlite::Settings own = settings.sqlite;
+    own.file = settings.lock_file.empty() ? main_file(settings) + "-locks" : settings.lock_file;
+    own.readers = 1;
+    if (!file_) file_ = std::make_unique<sql::sqlite::Sqlite>(std::move(own));
+    return std::make_unique<lock::SqlStore>(*file_, home, rows);
+  }
+  if (backend.starts_with("database:")) {
+    sql::Backend* database = databases.find(backend.substr(9));
+    if (!database) throw std::runtime_error("there is no [database." + backend.substr(9) + "]");
+    return std::make_unique<lock::SqlStore>(*database, home, rows);
+  }
+  throw std::runtime_error("'" + backend + "' is no store; expected sqlite or database:NAME");
+}
+
+}  // namespace sluice
