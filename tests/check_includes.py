@@ -17,6 +17,8 @@ ALLOWED = [
     ("handlers/sql/sqlite/", ["rpc/", "handlers/support/", "handlers/sql/"]),
     ("handlers/lock/sql/", ["rpc/", "handlers/support/", "handlers/lock/", "handlers/sql/backend.h", "handlers/sql/errand.h"]),
     ("handlers/lock/", ["rpc/", "handlers/support/"]),
+    ("handlers/id/sql/", ["rpc/", "handlers/support/", "handlers/id/", "handlers/sql/backend.h", "handlers/sql/errand.h"]),
+    ("handlers/id/", ["rpc/", "handlers/support/"]),
     ("handlers/calc/", ["rpc/", "handlers/support/"]),
     ("handlers/probe/", ["rpc/", "handlers/support/"]),
     ("handlers/sql/", ["rpc/", "handlers/support/"]),
