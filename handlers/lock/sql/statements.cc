@@ -87,36 +87,29 @@ sql::Statement Template::with(const Value::Struct& all) const {
   return {text_, std::move(own)};
 }
 
-Statements sqlite_statements() {
-  const Dialect dialect{"sluice_boottime_ms()", "json_each(:names) AS w", "max"};
+namespace {
+
+// What SQLite and PostgreSQL have in common. `lock` goes before whatever looks first and changes then; `setup` is each one's own.
+Statements common(const Dialect& dialect, std::vector<Template> setup, const std::vector<Template>& lock_all, const std::vector<Template>& lock_one) {
   auto t = [&](std::string_view text) { return Template(filled(text, dialect)); };
+  auto after = [](const std::vector<Template>& first, std::vector<Template> then) {
+    then.insert(then.begin(), first.begin(), first.end());
+    return then;
+  };
   return {
-      .setup =
-          {
-              t("CREATE TABLE IF NOT EXISTS sluice_lock_meta(id INTEGER PRIMARY KEY, floor INTEGER NOT NULL, boot TEXT NOT NULL)"),
-              t("CREATE TABLE IF NOT EXISTS sluice_locks(name TEXT PRIMARY KEY, token INTEGER NOT NULL, touched INTEGER NOT NULL, wanted_until INTEGER NOT NULL, "
-                "wanted_by TEXT NOT NULL) WITHOUT ROWID"),
-              t("CREATE TABLE IF NOT EXISTS sluice_leases(name TEXT NOT NULL, owner TEXT NOT NULL, slots INTEGER NOT NULL, token INTEGER NOT NULL, count INTEGER NOT NULL, "
-                "nonce TEXT NOT NULL, granted INTEGER NOT NULL, expires INTEGER NOT NULL, ttl INTEGER NOT NULL, PRIMARY KEY(name, owner)) WITHOUT ROWID"),
-              t("INSERT INTO sluice_lock_meta VALUES (1, 0, :boot) ON CONFLICT(id) DO NOTHING"),
-              // After a reboot the clock began anew: whoever held a lease may still believe in it for as long as it was given.
-              t("UPDATE sluice_leases SET expires = {now} + ttl, granted = {now} WHERE (SELECT boot FROM sluice_lock_meta) <> :boot"),
-              t("UPDATE sluice_locks SET touched = {now}, wanted_until = 0 WHERE (SELECT boot FROM sluice_lock_meta) <> :boot"),
-              t("UPDATE sluice_lock_meta SET boot = :boot WHERE boot <> :boot"),
-          },
-      .acquire = {t(kPrune), t(kToken), t(kLease), t(kAcquired)},
+      .setup = std::move(setup),
+      .acquire = after(lock_all, {t(kPrune), t(kToken), t(kLease), t(kAcquired)}),
       .intent = t(kIntent),
-      .undo = {t("DELETE FROM sluice_leases WHERE name IN (SELECT w.value FROM {wanted}) AND owner = :owner AND nonce = :nonce AND count = 1"),
-               t("UPDATE sluice_leases SET count = count - 1, nonce = '' WHERE name IN (SELECT w.value FROM {wanted}) AND owner = :owner AND nonce = :nonce"),
-               t("UPDATE sluice_locks SET wanted_until = 0 WHERE name IN (SELECT w.value FROM {wanted}) AND wanted_by = :owner AND wanted_until > 0")},
-      .release = {t("DELETE FROM sluice_leases WHERE {mine} AND count = 1 AND expires > {now}"),
-                  t("UPDATE sluice_leases SET count = count - 1 WHERE {mine} AND count > 1 AND expires > {now}"), t(kAfter)},
-      .renew = {t("UPDATE sluice_leases SET expires = {now} + :ttl, ttl = :ttl WHERE {mine} AND expires > {now}"), t(kAfter)},
+      .undo = after(lock_all, {t("DELETE FROM sluice_leases WHERE name IN (SELECT w.value FROM {wanted}) AND owner = :owner AND nonce = :nonce AND count = 1"),
+                               t("UPDATE sluice_leases SET count = count - 1, nonce = '' WHERE name IN (SELECT w.value FROM {wanted}) AND owner = :owner AND nonce = :nonce"),
+                               t("UPDATE sluice_locks SET wanted_until = 0 WHERE name IN (SELECT w.value FROM {wanted}) AND wanted_by = :owner AND wanted_until > 0")}),
+      .release = after(lock_one, {t("DELETE FROM sluice_leases WHERE {mine} AND count = 1 AND expires > {now}"),
+                                  t("UPDATE sluice_leases SET count = count - 1 WHERE {mine} AND count > 1 AND expires > {now}"), t(kAfter)}),
+      .renew = after(lock_one, {t("UPDATE sluice_leases SET expires = {now} + :ttl, ttl = :ttl WHERE {mine} AND expires > {now}"), t(kAfter)}),
       .force = {t("SELECT " HOLDER " FROM sluice_leases l WHERE l.name = :name AND l.expires > {now} ORDER BY l.expires LIMIT :most"),
-                t("DELETE FROM sluice_leases WHERE name = :name"),
                 t("INSERT INTO sluice_locks(name, token, touched, wanted_until, wanted_by) VALUES (:name, {greatest}((SELECT floor FROM sluice_lock_meta), :epoch) + 1, {now}, 0, '') "
                   "ON CONFLICT(name) DO UPDATE SET token = {greatest}(sluice_locks.token + 1, excluded.token), touched = excluded.touched"),
-                t("SELECT token FROM sluice_locks WHERE name = :name")},
+                t("DELETE FROM sluice_leases WHERE name = :name"), t("SELECT token FROM sluice_locks WHERE name = :name")},
       .inspect = t("SELECT k.name, k.token, " HOLDER " FROM sluice_locks k LEFT JOIN sluice_leases l ON l.name = k.name AND l.expires > {now} WHERE k.name = :name ORDER BY l.expires LIMIT :most"),
       .list = t("SELECT k.name, k.token, " HOLDER " FROM sluice_locks k JOIN sluice_leases l ON l.name = k.name AND l.expires > {now} WHERE k.name >= :from AND k.name < :to "
                 "ORDER BY k.name, l.expires LIMIT :most"),
@@ -124,6 +117,48 @@ Statements sqlite_statements() {
       .purge = {t("UPDATE sluice_lock_meta SET floor = {greatest}(floor, coalesce((SELECT max(token) FROM sluice_locks WHERE touched < {now} - :age), 0))"),
                 t("DELETE FROM sluice_locks WHERE touched < {now} - :age AND NOT EXISTS (SELECT 1 FROM sluice_leases l WHERE l.name = sluice_locks.name)")},
   };
+}
+
+}  // namespace
+
+Statements sqlite_statements() {
+  const Dialect dialect{"sluice_boottime_ms()", "json_each(:names) AS w", "max"};
+  auto t = [&](std::string_view text) { return Template(filled(text, dialect)); };
+  return common(dialect,
+                {
+                    t("CREATE TABLE IF NOT EXISTS sluice_lock_meta(id INTEGER PRIMARY KEY, floor INTEGER NOT NULL, boot TEXT NOT NULL)"),
+                    t("CREATE TABLE IF NOT EXISTS sluice_locks(name TEXT PRIMARY KEY, token INTEGER NOT NULL, touched INTEGER NOT NULL, wanted_until INTEGER NOT NULL, "
+                      "wanted_by TEXT NOT NULL) WITHOUT ROWID"),
+                    t("CREATE TABLE IF NOT EXISTS sluice_leases(name TEXT NOT NULL, owner TEXT NOT NULL, slots INTEGER NOT NULL, token INTEGER NOT NULL, count INTEGER NOT NULL, "
+                      "nonce TEXT NOT NULL, granted INTEGER NOT NULL, expires INTEGER NOT NULL, ttl INTEGER NOT NULL, PRIMARY KEY(name, owner)) WITHOUT ROWID"),
+                    t("INSERT INTO sluice_lock_meta VALUES (1, 0, :boot) ON CONFLICT(id) DO NOTHING"),
+                    // After a reboot the clock began anew: whoever held a lease may still believe in it for as long as it was given.
+                    t("UPDATE sluice_leases SET expires = {now} + ttl, granted = {now} WHERE (SELECT boot FROM sluice_lock_meta) <> :boot"),
+                    t("UPDATE sluice_locks SET touched = {now}, wanted_until = 0 WHERE (SELECT boot FROM sluice_lock_meta) <> :boot"),
+                    t("UPDATE sluice_lock_meta SET boot = :boot WHERE boot <> :boot"),
+                },
+                {}, {});  // one writer at a time is lock enough
+}
+
+Statements postgresql_statements() {
+  const Dialect dialect{"CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)", "json_array_elements_text(CAST(:names AS json)) AS w(value)", "greatest"};
+  auto t = [&](std::string_view text) { return Template(filled(text, dialect)); };
+  return common(dialect,
+                {
+                    // Two gateways that make the tables at once would fail each other.
+                    t("SELECT pg_advisory_xact_lock(1936487785)"),
+                    t("CREATE TABLE IF NOT EXISTS sluice_lock_meta(id integer PRIMARY KEY, floor bigint NOT NULL)"),
+                    t("CREATE TABLE IF NOT EXISTS sluice_locks(name text COLLATE \"C\" PRIMARY KEY, token bigint NOT NULL, touched bigint NOT NULL, wanted_until bigint NOT NULL, "
+                      "wanted_by text NOT NULL) WITH (fillfactor = 50)"),
+                    t("CREATE TABLE IF NOT EXISTS sluice_leases(name text COLLATE \"C\" NOT NULL, owner text COLLATE \"C\" NOT NULL, slots bigint NOT NULL, token bigint NOT NULL, "
+                      "count bigint NOT NULL, nonce text NOT NULL, granted bigint NOT NULL, expires bigint NOT NULL, ttl bigint NOT NULL, PRIMARY KEY (name, owner)) WITH (fillfactor = 50)"),
+                    t("INSERT INTO sluice_lock_meta VALUES (1, 0) ON CONFLICT (id) DO NOTHING"),
+                },
+                // The row of a name is its mutex: each statement behind sees what was committed before it was got.
+                {t("INSERT INTO sluice_locks(name, token, touched, wanted_until, wanted_by) SELECT w.value, {greatest}((SELECT floor FROM sluice_lock_meta), :epoch), {now}, 0, '' "
+                   "FROM {wanted} ORDER BY w.value COLLATE \"C\" ON CONFLICT(name) DO NOTHING"),
+                 t("SELECT 1 FROM sluice_locks WHERE name IN (SELECT w.value FROM {wanted}) ORDER BY name FOR UPDATE")},
+                {t("SELECT 1 FROM sluice_locks WHERE name = :name FOR UPDATE")});
 }
 
 }  // namespace sluice::lock

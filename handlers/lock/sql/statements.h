@@ -14,6 +14,7 @@ class Template {
  public:
   explicit Template(std::string text);
   sql::Statement with(const Value::Struct& all) const;  // picks its own parameters out of all of them
+  bool changes() const noexcept { return !text_.starts_with("SELECT"); }
 
  private:
   std::string text_;
@@ -22,13 +23,13 @@ class Template {
 
 struct Statements {
   std::vector<Template> setup;    // :boot
-  std::vector<Template> acquire;  // :names (a JSON array) :owner :nonce :ttl :slots :reentry :epoch; the last one answers kAcquired
+  std::vector<Template> acquire;  // :names (a JSON array) :owner :nonce :ttl :slots :reentry :epoch; the last one answers holders
   Template intent;                // as acquire, and :intent; goes before the last
   std::vector<Template> undo;     // :names :owner :nonce
-  std::vector<Template> release;  // :name :owner :token; the first two change, the last answers (count, newest)
-  std::vector<Template> renew;    // :name :owner :token :ttl; the first changes, the last answers (count, newest)
-  std::vector<Template> force;    // :name :epoch :most; the first answers kHolders, the last the newest token
-  Template inspect;               // :name :most; answers (name, newest) and kHolders, nils for no holder
+  std::vector<Template> release;  // :name :owner :token; the last answers (count, newest), and a change before it says that it was held
+  std::vector<Template> renew;    // :name :owner :token :ttl; the same
+  std::vector<Template> force;    // :name :epoch :most; the first answers the holders, the last the newest token
+  Template inspect;               // :name :most; answers (name, newest) and a holder in each row, nils for no holder
   Template list;                  // :from :to :most; the same
   std::vector<Template> purge;    // :age
 };
@@ -36,5 +37,6 @@ struct Statements {
 // Of the rows that tell of holders, in this order: name, owner, token, slots, count, ms left, ms held; acquire adds its nonce.
 
 Statements sqlite_statements();
+Statements postgresql_statements();
 
 }  // namespace sluice::lock

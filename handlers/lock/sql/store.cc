@@ -12,7 +12,8 @@ constexpr milliseconds kBetweenPurges{3'600'000};
 
 Statements statements_of(std::string_view dialect) {
   if (dialect == "sqlite") return sqlite_statements();
-  throw Fault(Fault::Kind::bad_arguments, "locks cannot be kept in a database of the dialect '" + std::string(dialect) + "'; sqlite is known");
+  if (dialect == "postgresql") return postgresql_statements();
+  throw Fault(Fault::Kind::bad_arguments, "locks cannot be kept in a database of the dialect '" + std::string(dialect) + "'; sqlite and postgresql are known");
 }
 
 std::string boot_id() {
@@ -151,7 +152,7 @@ BootClock::time_point SqlStore::safe(BootClock::time_point sent, milliseconds sp
 void SqlStore::send(std::vector<sql::Statement> statements, bool writes, Done done) {
   sql::Errand::Job job{std::move(statements), {}, writes};
   job.options.timeout_ms = options_.limit.count();
-  job.options.level = writes ? sql::Level::primary : sql::Level::latest;
+  job.options.level = writes || remote_clock_ ? sql::Level::primary : sql::Level::latest;  // a file has readers that are always fresh
   sql::Errand::run(backend_, home_, std::move(job), [alive = std::weak_ptr<bool>(alive_), done = std::move(done)](sql::Outcome outcome) mutable {
     if (!alive.expired()) done(std::move(outcome));
   });
@@ -207,7 +208,7 @@ void SqlStore::acquire(Acquire acquire, UniqueFunction<void(Acquired)> done) {
 }
 
 void SqlStore::undo(Acquire acquire, UniqueFunction<void(Change)> done) {
-  const Value::Struct all{{"names", json(acquire.names)}, {"owner", acquire.owner}, {"nonce", acquire.nonce}};
+  const Value::Struct all{{"names", json(acquire.names)}, {"owner", acquire.owner}, {"nonce", acquire.nonce}, {"epoch", first_token(options_.epoch)}};
   std::vector<sql::Statement> statements;
   for (const Template& each : statements_.undo) statements.push_back(each.with(all));
   run(std::move(statements), true, [done = std::move(done)](sql::Outcome outcome) mutable {
@@ -221,11 +222,11 @@ void SqlStore::undo(Acquire acquire, UniqueFunction<void(Change)> done) {
 void SqlStore::change(const std::vector<Template>& templates, const Value::Struct& all, milliseconds ttl, UniqueFunction<void(Change)> done) {
   std::vector<sql::Statement> statements;
   for (const Template& each : templates) statements.push_back(each.with(all));
-  run(std::move(statements), true, [this, sent = BootClock::now(), ttl, done = std::move(done)](sql::Outcome outcome) mutable {
+  run(std::move(statements), true, [this, &templates, sent = BootClock::now(), ttl, done = std::move(done)](sql::Outcome outcome) mutable {
     if (auto* fault = std::get_if<Fault>(&outcome)) return done(std::move(*fault));
     const auto& rows = std::get<sql::Result>(outcome).rows;
     Kept kept;
-    for (std::size_t i = 0; i + 1 < rows.size(); ++i) kept.ok = kept.ok || rows[i].affected > 0;
+    for (std::size_t i = 0; i + 1 < rows.size(); ++i) kept.ok = kept.ok || (templates[i].changes() && rows[i].affected > 0);
     kept.count = integer(row(rows.back(), 0)[0]);
     kept.newest = integer(row(rows.back(), 0)[1]);
     kept.until = safe(sent, ttl);
