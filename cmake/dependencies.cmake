@@ -6,6 +6,7 @@ find_package(SQLite3 REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(ZMQ REQUIRED IMPORTED_TARGET libzmq)
 pkg_check_modules(PQ REQUIRED IMPORTED_TARGET libpq)
+pkg_check_modules(MARIADB REQUIRED IMPORTED_TARGET libmariadb)
 find_package(OpenSSL REQUIRED)
 find_library(PG_QUERY_LIBRARY pg_query REQUIRED)
 # The parse tree's node layouts; they must be of the major version that libpg_query was made from.

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "gateway/config/load.h"
+#include "handlers/sql/mariadb/engine.h"
 #include "handlers/sql/postgres/engine.h"
 #include "handlers/sql/sqlite/backend.h"
 
@@ -31,6 +32,11 @@ std::unique_ptr<sql::cluster::Engine> engine_of(const std::string& url, sql::clu
   if (url.starts_with("postgresql://") || url.starts_with("postgres://")) {
     hosts = sql::postgres::Postgres::hosts(url);
     return std::make_unique<sql::postgres::Postgres>(url, limits);
+  }
+  if (url.starts_with("mariadb://")) {
+    auto read = sql::mariadb::read_url(url);
+    hosts = std::move(read.hosts);
+    return std::make_unique<sql::mariadb::MariaDb>(std::move(read.login), limits);
   }
   throw std::runtime_error("url '" + url.substr(0, url.find(':')) + ":...' names no engine; expected sqlite:FILE, postgresql://... or mariadb://...");
 }

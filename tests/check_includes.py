@@ -13,7 +13,7 @@ ALLOWED = [
     ("handlers/sql/classify/", ["rpc/", "handlers/sql/backend.h"]),
     ("handlers/sql/cluster/", ["rpc/", "handlers/support/", "handlers/sql/backend.h", "handlers/sql/handle.h"]),
     ("handlers/sql/postgres/", ["rpc/", "handlers/support/", "handlers/sql/backend.h", "handlers/sql/classify/", "handlers/sql/cluster/"]),
-    ("handlers/sql/mariadb/", ["rpc/", "handlers/support/", "handlers/sql/backend.h", "handlers/sql/classify/", "handlers/sql/cluster/"]),
+    ("handlers/sql/mariadb/", ["rpc/", "handlers/support/", "handlers/sql/backend.h", "handlers/sql/json.h", "handlers/sql/classify/", "handlers/sql/cluster/"]),
     ("handlers/sql/sqlite/", ["rpc/", "handlers/support/", "handlers/sql/"]),
     ("handlers/lock/sql/", ["rpc/", "handlers/support/", "handlers/lock/", "handlers/sql/backend.h", "handlers/sql/errand.h"]),
     ("handlers/lock/", ["rpc/", "handlers/support/"]),

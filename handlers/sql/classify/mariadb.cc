@@ -1,0 +1,219 @@
+#include "handlers/sql/classify/mariadb.h"
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+#include "handlers/sql/classify/mariadb_functions.h"
+#include "handlers/sql/classify/mariadb_lexer.h"
+
+namespace sluice::sql {
+namespace {
+
+using mariadb::same_word;
+using mariadb::Token;
+using Kind = Token::Kind;
+
+constexpr std::size_t kLongest = 1 << 20;  // bytes; longer texts are not looked into
+
+constexpr int weight(Class kind) { return kind == Class::read ? 0 : kind == Class::primary ? 1 : kind == Class::session ? 2 : 3; }
+
+void worsen(Verdict& verdict, Class kind, std::string_view why) {
+  if (weight(kind) > weight(verdict.kind)) verdict = {kind, std::string(why)};
+}
+
+// The tokens of one statement; past the end stand empty symbols.
+class Statement {
+ public:
+  explicit Statement(std::span<const Token> tokens) : tokens_(tokens) {}
+  std::size_t size() const { return tokens_.size(); }
+  const Token& at(std::size_t i) const {
+    static const Token kNone;
+    return i < tokens_.size() ? tokens_[i] : kNone;
+  }
+  bool word(std::size_t i, std::string_view upper) const { return at(i).kind == Kind::word && same_word(at(i).text, upper); }
+  bool any_of(std::size_t i, std::initializer_list<std::string_view> words) const {
+    return std::ranges::any_of(words, [&](std::string_view upper) { return word(i, upper); });
+  }
+  bool symbol(std::size_t i, std::string_view text) const { return at(i).kind == Kind::symbol && at(i).text == text; }
+  Statement from(std::size_t i) const { return Statement(tokens_.subspan(std::min(i, tokens_.size()))); }
+  // Behind the parenthesis that closes the one at `i`.
+  std::size_t behind(std::size_t i) const {
+    for (int depth = 0; i < size(); ++i) {
+      if (symbol(i, "(")) ++depth;
+      if (symbol(i, ")") && --depth == 0) return i + 1;
+    }
+    return size();
+  }
+
+ private:
+  std::span<const Token> tokens_;
+};
+
+// WITH name (columns) AS (
+bool names_columns(const Statement& s, std::size_t i) {
+  if (i == 0 || !(s.any_of(i - 1, {"WITH", "RECURSIVE"}) || s.symbol(i - 1, ","))) return false;
+  const std::size_t behind = s.behind(i + 1);
+  return s.word(behind, "AS") && s.symbol(behind + 1, "(");
+}
+
+// Everything within a statement that is shaped like a read.
+void look_within(const Statement& s, Verdict& verdict) {
+  for (std::size_t i = 0; i < s.size(); ++i) {
+    const Token& token = s.at(i);
+    const bool calls = s.symbol(i + 1, "(");
+    const bool part_of_name = i > 0 && s.symbol(i - 1, ".");
+    if (token.kind == Kind::system_variable) worsen(verdict, Class::primary, "it asks a server about itself");
+    if (s.symbol(i, ":=")) worsen(verdict, Class::session, "it sets a variable of the connection");
+    if (token.kind == Kind::quoted_name && calls && !names_columns(s, i)) worsen(verdict, Class::primary, "it calls a function whose effects are not known");
+    if (token.kind != Kind::word) continue;
+    if (part_of_name) {
+      if (calls) worsen(verdict, Class::primary, "it calls a stored function, whose effects are not known");
+      continue;
+    }
+    if (s.word(i, "INTO")) {
+      if (s.any_of(i + 1, {"OUTFILE", "DUMPFILE"}))
+        worsen(verdict, Class::write, "it writes a file on the server");
+      else
+        worsen(verdict, Class::session, "it sets variables of the connection");
+    }
+    if (!calls && s.any_of(i, {"INSERT", "UPDATE", "DELETE", "REPLACE"}) && !(s.word(i, "UPDATE") && s.word(i - 1, "FOR")))
+      worsen(verdict, Class::write, "there is a write within it");
+    if (s.word(i, "FOR") && s.word(i + 1, "UPDATE")) worsen(verdict, Class::primary, "it locks rows (FOR UPDATE)");
+    if (s.word(i, "LOCK") && s.word(i + 1, "IN")) worsen(verdict, Class::primary, "it locks rows (LOCK IN SHARE MODE)");
+    if (s.word(i, "FOR") && s.word(i + 1, "SHARE")) worsen(verdict, Class::primary, "it locks rows (FOR SHARE)");
+    if (s.word(i, "NEXT") && s.word(i + 1, "VALUE")) worsen(verdict, Class::write, "NEXT VALUE FOR moves a sequence");
+    if (s.word(i, "PREVIOUS") && s.word(i + 1, "VALUE")) worsen(verdict, Class::primary, "PREVIOUS VALUE FOR tells what the connection itself did before");
+    if (s.word(i, "PROCEDURE")) worsen(verdict, Class::primary, "it has a PROCEDURE clause");
+    if (calls && !names_columns(s, i)) {
+      const auto effect = mariadb::effect_of(token.text, s.symbol(i + 2, ")"));
+      worsen(verdict, effect.kind, effect.why);
+    }
+    // Oracle's notation of sequences: s.NEXTVAL is a column's name elsewhere, and a sequence's refusal on a replica.
+    if (s.any_of(i, {"NEXTVAL", "CURRVAL"}) && !calls) worsen(verdict, Class::primary, "it may ask a sequence");
+  }
+}
+
+Verdict classify_select(const Statement& s) {
+  Verdict verdict{Class::read, ""};
+  look_within(s, verdict);
+  for (std::size_t i = 1; i < s.size(); ++i)
+    if (s.symbol(i - 1, ".") && s.any_of(i, {"NEXTVAL", "CURRVAL"})) worsen(verdict, Class::primary, "it may ask a sequence");
+  if (verdict.kind == Class::read) verdict.why = "it reads, and calls nothing that changes anything";
+  return verdict;
+}
+
+Verdict classify_show(const Statement& s) {
+  std::size_t i = 1;
+  while (s.any_of(i, {"FULL", "EXTENDED"})) ++i;
+  if (s.any_of(i, {"WARNINGS", "ERRORS", "PROFILE", "PROFILES"})) return {Class::session, "it tells what the connection itself did before; errors come with the call's fault"};
+  const bool of_data = s.any_of(i, {"TABLES", "COLUMNS", "FIELDS", "INDEX", "INDEXES", "KEYS", "DATABASES", "SCHEMAS", "TRIGGERS", "EVENTS", "COLLATION", "CHARSET", "GRANTS"}) ||
+                       (s.any_of(i, {"TABLE", "FUNCTION", "PROCEDURE", "PACKAGE"}) && s.word(i + 1, "STATUS")) || (s.word(i, "CHARACTER") && s.word(i + 1, "SET")) ||
+                       (s.word(i, "CREATE") && s.any_of(i + 1, {"TABLE", "VIEW", "DATABASE", "SCHEMA", "FUNCTION", "PROCEDURE", "TRIGGER", "EVENT", "SEQUENCE", "PACKAGE", "USER"}));
+  if (!of_data) return {Class::primary, "it asks a server about itself"};
+  Verdict verdict{Class::read, ""};
+  for (std::size_t w = i; w < s.size(); ++w)
+    if (s.word(w, "WHERE")) look_within(s.from(w), verdict);
+  if (verdict.kind == Class::read) verdict.why = "it reads the catalogue";
+  return verdict;
+}
+
+Verdict classify_one(const Statement& s);
+
+Verdict classify_explain(const Statement& s) {
+  std::size_t i = 1;
+  while (s.any_of(i, {"EXTENDED", "PARTITIONS"}) || (s.word(i, "FORMAT") && s.symbol(i + 1, "="))) i += s.word(i, "FORMAT") ? 3 : 1;
+  if (s.word(i, "FOR")) return {Class::primary, "it explains what another connection of one server runs"};
+  if (s.symbol(i, "(") || s.any_of(i, {"SELECT", "WITH", "VALUES"})) return classify_select(s.from(i));
+  // A replica refuses even to explain a write.
+  if (s.any_of(i, {"INSERT", "REPLACE", "UPDATE", "DELETE"})) return {Class::primary, "it explains a write, which only a server that takes writes does"};
+  if (s.at(i).kind == Kind::word || s.at(i).kind == Kind::quoted_name) return {Class::read, "it describes a table"};
+  return {Class::primary, "it is not understood"};
+}
+
+Verdict classify_set(const Statement& s) {
+  if (s.word(1, "STATEMENT")) {
+    for (std::size_t i = 2; i < s.size(); ++i) {
+      if (!s.word(i, "FOR")) continue;
+      Verdict inner = classify_one(s.from(i + 1));
+      if (inner.kind == Class::read) inner = {Class::primary, "it runs under settings of its own (SET STATEMENT)"};
+      return inner;
+    }
+    return {Class::primary, "it is not understood"};
+  }
+  for (std::size_t i = 1; i < s.size(); ++i) {
+    const bool changes_server = s.any_of(i, {"GLOBAL", "PASSWORD"}) || (s.word(i, "DEFAULT") && s.word(i + 1, "ROLE")) ||
+                                (s.at(i).kind == Kind::system_variable && same_word(s.at(i).text, "@@GLOBAL"));
+    if (changes_server) return {Class::write, "it changes the server"};
+  }
+  return {Class::session, "it changes settings of the connection"};
+}
+
+Verdict classify_one(const Statement& s) {
+  std::size_t first = 0;
+  while (s.symbol(first, "(")) ++first;
+  if (s.any_of(first, {"SELECT", "VALUES"}) || s.word(first, "WITH")) return classify_select(s);
+  if (first > 0) return {Class::primary, "it is not understood"};
+  if (s.word(0, "SHOW")) return classify_show(s);
+  if (s.any_of(0, {"EXPLAIN", "DESCRIBE", "DESC"})) return classify_explain(s);
+  if (s.word(0, "ANALYZE")) {
+    if (s.any_of(1, {"TABLE", "LOCAL", "NO_WRITE_TO_BINLOG"})) return {Class::write, "it stores statistics"};
+    const std::size_t i = s.word(1, "FORMAT") ? 4 : 1;
+    return classify_one(s.from(i));  // runs the statement
+  }
+  if (s.word(0, "SET")) return classify_set(s);
+  if (s.word(0, "BEGIN") && s.word(1, "NOT")) return {Class::write, "it is a program"};
+  if (s.word(0, "START") && !s.word(1, "TRANSACTION")) return {Class::write, "it changes the server's replication"};
+  if (s.any_of(0, {"BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "XA"})) return {Class::session, "it is of a transaction that the connection has open"};
+  if (s.any_of(0, {"LOCK", "UNLOCK"})) return {Class::session, "it is of locks that the connection holds"};
+  if (s.word(0, "EXECUTE") && s.word(1, "IMMEDIATE")) return {Class::write, "it runs a text that is not known"};
+  if (s.any_of(0, {"PREPARE", "EXECUTE", "DEALLOCATE"}) || (s.word(0, "DROP") && s.word(1, "PREPARE")))
+    return {Class::session, "it is of statements that the connection has prepared; the gateway prepares by itself"};
+  if (s.word(0, "USE")) return {Class::session, "it changes the connection's default database; name the database in the statement"};
+  if (s.word(0, "HANDLER")) return {Class::session, "it is of a table that the connection has open"};
+  const bool temporary = (s.any_of(0, {"CREATE", "DROP"}) && s.word(1, "TEMPORARY")) || (s.word(0, "CREATE") && s.word(1, "OR") && s.word(3, "TEMPORARY"));
+  if (temporary) return {Class::session, "a temporary table is the connection's own"};
+  if (s.any_of(0, {"CHECKSUM", "HELP", "DO", "CHECK"})) {
+    Verdict verdict{Class::primary, "only the primary runs it"};
+    look_within(s, verdict);
+    return verdict;
+  }
+  if (s.at(0).kind != Kind::word) return {Class::primary, "it is not understood"};
+  return {Class::write, std::string(s.at(0).text.substr(0, 32)) + " is no read"};
+}
+
+Verdict classify(std::string_view text, mariadb::Reading reading) {
+  const auto all = mariadb::tokens(text, reading);
+  if (!all) return {Class::primary, "a string or a comment in it does not end"};
+  Verdict verdict{Class::primary, "there is no statement in it"};
+  bool any = false;
+  for (std::size_t from = 0; from < all->size();) {
+    std::size_t to = from;
+    while (to < all->size() && !((*all)[to].kind == Kind::symbol && (*all)[to].text == ";")) ++to;
+    if (to > from) {
+      Verdict one = classify_one(Statement(std::span(*all).subspan(from, to - from)));
+      if (!any || weight(one.kind) > weight(verdict.kind)) verdict = std::move(one);
+      any = true;
+    }
+    from = to + 1;
+  }
+  return verdict;
+}
+
+}  // namespace
+
+Verdict classify_mariadb(std::string_view text) {
+  if (text.size() > kLongest) return {Class::primary, "it is longer than " + std::to_string(kLongest) + " bytes, which is not looked into"};
+  Verdict verdict = classify(text, {});
+  const bool escapes = mariadb::has_backslash(text), versions = mariadb::has_executable_comment(text);
+  auto also = [&](mariadb::Reading reading) {
+    Verdict other = classify(text, reading);
+    if (weight(other.kind) > weight(verdict.kind)) verdict = std::move(other);
+  };
+  if (escapes) also({false, true});
+  if (versions) also({true, false});
+  if (escapes && versions) also({false, false});
+  return verdict;
+}
+
+}  // namespace sluice::sql
