@@ -8,10 +8,11 @@
 namespace sluice {
 namespace {
 
-Fault unknown(const std::string& name, const std::map<std::string, Method, std::less<>>& methods) {
+Fault unknown(const std::string& name, const Dispatcher& dispatcher, const Principal* caller) {
   std::vector<std::string_view> names;
-  names.reserve(methods.size());
-  for (const auto& [known, method] : methods) names.push_back(known);
+  names.reserve(dispatcher.methods().size());
+  for (const auto& [known, method] : dispatcher.methods())
+    if (dispatcher.shows(method, caller)) names.push_back(known);
   std::string message = "method " + describe(Value(name)).substr(7) + " is not served here";  // without "string "
   if (auto close = nearest(name, names); !close.empty()) message += "; did you mean '" + std::string(close) + "'?";
   return Fault(Fault::Kind::no_such_method, message);
@@ -38,9 +39,25 @@ const Method* Dispatcher::find(std::string_view name) const noexcept {
   return found == index_.end() ? nullptr : found->second;
 }
 
+const Method* Dispatcher::find(std::string_view name, const Principal* caller) const noexcept {
+  const Method* method = find(name);
+  return method && shows(*method, caller) ? method : nullptr;
+}
+
+bool Dispatcher::shows(const Method& method, const Principal* caller) const noexcept {
+  return !guard_ || (caller && caller->may_call(method));
+}
+
 void Dispatcher::call(Call& call, Reply reply) const {
   const Method* method = find(call.method);
-  if (!method) return reply(unknown(call.method, methods_));
+  if (!method) return reply(unknown(call.method, *this, reply.principal().get()));
+  if (!guard_) return admitted(*method, call, std::move(reply));
+  Reply guarded = guard_->admit(*method, call, std::move(reply));
+  if (guarded) admitted(*method, call, std::move(guarded));
+}
+
+void Dispatcher::admitted(const Method& wanted, Call& call, Reply reply) const {
+  const Method* method = &wanted;
   if (method->waits || method->blocking) {
     if (in_flight_.load(std::memory_order_relaxed) >= limits_.in_flight)
       return reply(Fault(Fault::Kind::overloaded,

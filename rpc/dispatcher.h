@@ -6,6 +6,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "rpc/guard.h"
 #include "rpc/handler.h"
 #include "rpc/workers.h"
 
@@ -23,7 +24,12 @@ class Dispatcher {
 
   void add(Handler&);  // the handler outlives the dispatcher; throws std::logic_error on a name served twice
 
+  void set_guard(Guard& guard) noexcept { guard_ = &guard; }  // before the first call; outlives the dispatcher
+
   const Method* find(std::string_view name) const noexcept;
+  // For introspection: a caller is told of what he may call.
+  const Method* find(std::string_view name, const Principal*) const noexcept;
+  bool shows(const Method&, const Principal*) const noexcept;
 
   // Runs the call; never throws. The reply is answered on the calling loop, at once or later.
   void call(Call&, Reply) const;
@@ -32,10 +38,12 @@ class Dispatcher {
   const std::map<std::string, Method, std::less<>>& methods() const noexcept { return methods_; }
 
  private:
+  void admitted(const Method&, Call&, Reply) const;
   void run(const Method&, Call&, Reply) const;
 
   Workers* workers_;
   Limits limits_;
+  Guard* guard_ = nullptr;
   std::map<std::string, Method, std::less<>> methods_;
   std::unordered_map<std::string_view, const Method*> index_;  // into methods_, whose nodes stay put
   mutable std::atomic<std::int64_t> in_flight_{0};

@@ -42,6 +42,7 @@ struct Method {
   Body body;
   bool waits = false;     // answers later: counted among the calls in flight
   bool blocking = false;  // may take long on the CPU or block: runs on the gateway's worker threads
+  bool free_sql = false;  // runs, or steers, statements that the caller wrote: not for callers of named statements alone
 };
 
 // The typed Reply of a method that answers later: void query(Answer<Value::Struct>, std::string).

@@ -8,6 +8,7 @@
 #include "rpc/fault.h"
 #include "rpc/function.h"
 #include "rpc/loop.h"
+#include "rpc/principal.h"
 #include "rpc/source.h"
 
 namespace sluice {
@@ -28,6 +29,10 @@ class Responder {
 
   Loop& loop() const noexcept { return loop_; }
   bool cancelled() const noexcept { return cancelled_.load(std::memory_order_relaxed); }  // from any thread
+
+  // Who calls; nullptr: nobody was asked. Set before the Reply is made.
+  const std::shared_ptr<const Principal>& principal() const noexcept { return principal_; }
+  void set_principal(std::shared_ptr<const Principal> principal) noexcept { principal_ = std::move(principal); }
 
  protected:
   // On loop(): the caller is gone or out of time. Work that asked to know is told; an answer that
@@ -50,6 +55,7 @@ class Responder {
   std::atomic<bool> cancelled_{false};
   UniqueFunction<void()> on_cancel_;
   bool eager_ = false;
+  std::shared_ptr<const Principal> principal_;
 };
 
 class Reply {
@@ -69,6 +75,7 @@ class Reply {
   explicit operator bool() const noexcept { return to_ != nullptr; }  // not answered yet
 
   Loop& loop() const noexcept { return to_->loop(); }
+  const std::shared_ptr<const Principal>& principal() const noexcept { return to_->principal(); }
   // Is the caller gone, or out of time? From any thread; long work asks now and then.
   bool cancelled() const noexcept { return to_->cancelled(); }
   // Only on loop(): `then` runs there when the caller goes before the answer. At most one. `eager`: what he waits for must not

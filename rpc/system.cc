@@ -18,6 +18,7 @@ class Multicall : public Responder, public std::enable_shared_from_this<Multical
         limits_(limits),
         answer_(std::move(answer)),
         calls_(std::move(calls)) {
+    set_principal(answer_.reply().principal());
     results_.reserve(calls_.size());
   }
 
@@ -120,22 +121,27 @@ std::vector<Method> System::methods() {
   };
 }
 
-const Method& System::known(const std::string& name) const {
-  if (const Method* found = dispatcher_.find(name)) return *found;
+const Method& System::known(const std::string& name, const Reply& reply) const {
+  if (const Method* found = dispatcher_.find(name, reply.principal().get())) return *found;
   throw Fault(Fault::Kind::no_such_method, "method '" + name + "' is not served here; system.listMethods lists those that are");
 }
 
-Value::Array System::list_methods() const {
+void System::list_methods(Answer<Value::Array> answer) const {
   Value::Array names;
-  for (const auto& [name, method] : dispatcher_.methods()) names.emplace_back(name);
-  return names;
+  for (const auto& [name, method] : dispatcher_.methods())
+    if (dispatcher_.shows(method, answer.reply().principal().get())) names.emplace_back(name);
+  answer(std::move(names));
 }
 
-std::string System::method_help(std::string name) const { return known(name).help; }
+void System::method_help(Answer<std::string> answer, std::string name) const { answer(known(name, answer.reply()).help); }
 
-Value::Array System::method_signature(std::string name) const { return xmlrpc_signatures(known(name).signature); }
+void System::method_signature(Answer<Value::Array> answer, std::string name) const {
+  answer(xmlrpc_signatures(known(name, answer.reply()).signature));
+}
 
-bool System::method_exist(std::string name) const { return dispatcher_.find(name) != nullptr; }
+void System::method_exist(Answer<bool> answer, std::string name) const {
+  answer(dispatcher_.find(name, answer.reply().principal().get()) != nullptr);
+}
 
 Value::Struct System::get_capabilities() const {
   auto feature = [](const char* url, int version) { return Value(Value::Struct{{"specUrl", url}, {"specVersion", version}}); };

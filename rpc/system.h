@@ -22,14 +22,15 @@ class System : public Handler {
   std::vector<Method> methods() override;
 
  private:
-  Value::Array list_methods() const;
-  std::string method_help(std::string name) const;
-  Value::Array method_signature(std::string name) const;
-  bool method_exist(std::string name) const;
+  // These answer through an Answer because it knows who asks.
+  void list_methods(Answer<Value::Array>) const;
+  void method_help(Answer<std::string>, std::string name) const;
+  void method_signature(Answer<Value::Array>, std::string name) const;
+  void method_exist(Answer<bool>, std::string name) const;
   Value::Struct get_capabilities() const;
   void multicall(Answer<Value::Array>, Value::Array calls) const;
 
-  const Method& known(const std::string& name) const;  // throws no_such_method
+  const Method& known(const std::string& name, const Reply&) const;  // throws no_such_method
 
   const Dispatcher& dispatcher_;
   Limits limits_;

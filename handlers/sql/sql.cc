@@ -78,6 +78,41 @@ Work work(std::vector<Statement> statements, Options options, Reply&& reply, For
   return work;
 }
 
+Method free_sql(Method method) {
+  method.free_sql = true;
+  return method;
+}
+
+bool may_write(const Reply& reply) { return !reply.principal() || reply.principal()->may_write(); }
+
+// Goes on with `then(reply, statement)`, unless the caller may only read and the statement is, or may be, a write: at once for
+// those who may write, else when the database has said what it is.
+template <class Then>
+void when_allowed(const std::string& method, Reply&& reply, Backend& backend, std::string statement, Then then) {
+  if (may_write(reply)) return then(std::move(reply), std::move(statement));
+  std::string text = statement;
+  backend.explain(std::move(text), std::move(reply), [method, statement = std::move(statement), then = std::move(then)](std::variant<Verdict, Fault> verdict, Reply reply) mutable {
+    if (auto* fault = std::get_if<Fault>(&verdict)) return reply(std::move(*fault));
+    if (std::get<Verdict>(verdict).kind == Class::write) {
+      Fault denied(Fault::Kind::denied, "sql." + method + "(): " + reply.principal()->name() +
+                                            " may read only, and this is, or may be, a write; an operator can give him a role with statements = \"write\"");
+      return reply(std::move(denied));
+    }
+    Loop& home = reply.loop();
+    home.post([statement = std::move(statement), then = std::move(then), reply = std::move(reply)]() mutable {
+      Reply::Rescue rescue(reply);
+      try {
+        then(std::move(reply), std::move(statement));
+      } catch (const Fault& fault) {
+        if (reply)
+          reply(fault);
+        else if (Reply* dropped = rescue.reply())
+          (*dropped)(fault);
+      }
+    });
+  });
+}
+
 void refuse_guards(const std::string& method, const Options& options) {
   if (!options.key.empty()) throw Fault(Fault::Kind::bad_arguments, method + "() takes no option 'key': it is for writes; pass it to sql.execute, sql.batch or a named write");
   if (options.fence) throw Fault(Fault::Kind::bad_arguments, method + "() takes no option 'fence': it guards writes; pass it to sql.execute, sql.batch or a named write");
@@ -104,10 +139,14 @@ struct Sql::OpenCursor {
 Sql::Sql(std::vector<Database> databases, Limits limits) : databases_(std::move(databases)), limits_(limits) {}
 Sql::~Sql() = default;
 
-Backend& Sql::backend(const std::string& method, const std::string& db) const {
+Backend& Sql::backend(const std::string& method, const std::string& db, const Reply& reply) const {
   std::vector<std::string_view> known;
   for (const Database& database : databases_) {
-    if (database.name == db || db.empty()) return *database.backend;
+    if (database.name == db || db.empty()) {
+      if (reply.principal() && !reply.principal()->may_use(database.name))
+        throw Fault(Fault::Kind::denied, method + "(): " + reply.principal()->name() + " may not use the database '" + database.name + "'; an operator can give him a role that lists it");
+      return *database.backend;
+    }
     known.push_back(database.name);
   }
   const auto close = nearest(db, known);
@@ -117,40 +156,40 @@ Backend& Sql::backend(const std::string& method, const std::string& db) const {
 }
 
 // A transaction's handle says which database it is open in, when that is not the default one.
-Backend& Sql::backend(const std::string& method, Options& options) const {
+Backend& Sql::backend(const std::string& method, Options& options, const Reply& reply) const {
   if (const auto at = options.tx.find('@'); at != options.tx.npos) {
     options.db = options.tx.substr(at + 1);
     options.tx.resize(at);
   }
-  return backend(method, options.db);
+  return backend(method, options.db, reply);
 }
 
 std::vector<Method> Sql::methods() {
   const std::string options = " Options: db, after (a token), session, level, max_lag_ms, timeout_ms, tx (a handle of begin).";
   const std::string fence = " {\"key\": K} makes it happen once however often it is repeated. {\"fence\": {\"lock\": name, \"token\": token}} refuses the write of someone who has lost his lock.";
   return {
-      method("query", this, &Sql::query, {"statement", "params", "options"},
-             "Runs a statement where it belongs, a read as a rule: {columns, rows, route}. params is an array for ? and $1, or a struct for :name." + options),
-      method("execute", this, &Sql::execute, {"statement", "params", "options"},
+      free_sql(method("query", this, &Sql::query, {"statement", "params", "options"},
+             "Runs a statement where it belongs, a read as a rule: {columns, rows, route}. params is an array for ? and $1, or a struct for :name." + options)),
+      free_sql(method("execute", this, &Sql::execute, {"statement", "params", "options"},
              "Runs a write on the primary: {affected, last_insert_id, token, route}, and {columns, rows} of RETURNING. Pass the token as {\"after\": token} to read what was written." + options + fence,
-             Effect::write),
-      method("batch", this, &Sql::batch, {"statements", "options"},
-             "Runs an array of [statement, params] as one transaction on the primary: {results, token, route}. All of them, or none. Options: db, key, session, timeout_ms." + fence, Effect::write),
-      method("begin", this, &Sql::begin, {"options"},
-             "Opens a transaction on the primary and answers its handle. It is rolled back after timeout_ms (30000). Pass it as {\"tx\": handle}.", Effect::write),
+             Effect::write)),
+      free_sql(method("batch", this, &Sql::batch, {"statements", "options"},
+             "Runs an array of [statement, params] as one transaction on the primary: {results, token, route}. All of them, or none. Options: db, key, session, timeout_ms." + fence, Effect::write)),
+      free_sql(method("begin", this, &Sql::begin, {"options"},
+             "Opens a transaction on the primary and answers its handle. It is rolled back after timeout_ms (30000). Pass it as {\"tx\": handle}.", Effect::write)),
       method("commit", this, &Sql::commit, {"tx"}, "Commits a transaction: {token}.", Effect::write),
       method("rollback", this, &Sql::rollback, {"tx"}, "Rolls a transaction back.", Effect::write),
-      method("open", this, &Sql::open, {"statement", "params", "options"},
-             "Opens a cursor for a read whose rows are taken in parts, and answers its handle. It is closed when it is not used for a minute."),
+      free_sql(method("open", this, &Sql::open, {"statement", "params", "options"},
+             "Opens a cursor for a read whose rows are taken in parts, and answers its handle. It is closed when it is not used for a minute.")),
       method("fetch", this, &Sql::fetch, {"cursor", "rows"}, "The next rows of a cursor (1000 unless told): {columns, rows, end}. At the end the cursor is closed."),
       method("close", this, &Sql::close, {"cursor"}, "Closes a cursor before its end. False when it was closed already."),
-      method("stream", this, &Sql::stream, {"statement", "params", "options"},
-             "The rows of a read, one by one, as the caller takes them (zerorpc); an array of them on wires without streams."),
-      method("explain", this, &Sql::explain, {"statement", "options"}, "Where a statement would go and why; nothing is run: {class, why, role}. Options: dialect."),
-      method("split", this, &Sql::split, {"share", "options"},
+      free_sql(method("stream", this, &Sql::stream, {"statement", "params", "options"},
+             "The rows of a read, one by one, as the caller takes them (zerorpc); an array of them on wires without streams.")),
+      free_sql(method("explain", this, &Sql::explain, {"statement", "options"}, "Where a statement would go and why; nothing is run: {class, why, role}. Options: dialect.")),
+      free_sql(method("split", this, &Sql::split, {"share", "options"},
              "The switch: false sends everything to the primary, true lets reads go elsewhere, a number 0..100 that share of them; \"shadow\" sends none away and records where each would have gone. "
              "Without an argument it only tells: {split, shadow}. Options: db.",
-             Effect::write),
+             Effect::write)),
       method("topology", this, &Sql::status, {"options"}, "The nodes of a database: roles, positions, lag in ms, calls in flight, latency, ejections, shares of the reads. Options: db."),
       method("status", this, &Sql::status, {"options"}, "The same as topology."),
   };
@@ -163,13 +202,18 @@ void Sql::run(Reply reply, Statement statement, Options options, bool expects_wr
   Work w = expects_write ? work(std::move(statements), std::move(options), std::move(reply), execute_answer)
                          : work(std::move(statements), std::move(options), std::move(reply), query_answer);
   w.expects_write = expects_write;
-  Backend& to = backend(expects_write ? "execute" : "query", w.options);
+  Backend& to = backend(expects_write ? "execute" : "query", w.options, w.reply);
   to.run(std::move(w));
 }
 
 void Sql::query(Answer<Struct> answer, std::string statement, MaybeParams params, MaybeStruct options) {
   Options read = read_options("query", options.value_or(Struct{}));
-  run(std::move(answer.reply()), {std::move(statement), params ? std::move(*params) : Value()}, std::move(read), false);
+  if (may_write(answer.reply())) return run(std::move(answer.reply()), {std::move(statement), params ? std::move(*params) : Value()}, std::move(read), false);
+  Backend& of = backend("query", read, answer.reply());
+  when_allowed("query", std::move(answer.reply()), of, std::move(statement),
+               [this, params = std::move(params), read = std::move(read)](Reply&& reply, std::string&& statement) mutable {
+                 run(std::move(reply), {std::move(statement), params ? std::move(*params) : Value()}, std::move(read), false);
+               });
 }
 
 void Sql::execute(Answer<Struct> answer, std::string statement, MaybeParams params, MaybeStruct options) {
@@ -200,46 +244,50 @@ void Sql::batch(Answer<Struct> answer, Value::Array statements, MaybeStruct opti
     return answer;
   });
   w.expects_write = true;
-  Backend& to = backend("batch", w.options);
+  Backend& to = backend("batch", w.options, w.reply);
   to.run(std::move(w));
 }
 
 void Sql::begin(Answer<std::string> answer, MaybeStruct options) {
   Options read = read_options("begin", options.value_or(Struct{}));
   refuse_transaction("begin", read);
-  Backend& to = backend("begin", read);
+  Backend& to = backend("begin", read, answer.reply());
   to.begin(work({}, std::move(read), std::move(answer.reply()), [db = read.db](Result& result) { return db.empty() ? std::move(result.token) : result.token + "@" + db; }));
 }
 
 void Sql::commit(Answer<Struct> answer, std::string tx) {
   Options options;
   options.tx = std::move(tx);
-  Backend& to = backend("commit", options);
+  Backend& to = backend("commit", options, answer.reply());
   to.commit(work({}, std::move(options), std::move(answer.reply()), [](Result& result) { return Struct{{"token", std::move(result.token)}}; }));
 }
 
 void Sql::rollback(Answer<bool> answer, std::string tx) {
   Options options;
   options.tx = std::move(tx);
-  Backend& to = backend("rollback", options);
+  Backend& to = backend("rollback", options, answer.reply());
   to.rollback(work({}, std::move(options), std::move(answer.reply()), [](Result&) { return true; }));
 }
 
 void Sql::open(Answer<std::string> answer, std::string statement, MaybeParams params, MaybeStruct options) {
   Options read = read_options("open", options.value_or(Struct{}));
   refuse_transaction("open", read);
-  Backend& from = backend("open", read);
-  Loop& home = answer.reply().loop();
-  auto cursor = std::make_shared<OpenCursor>(home, new_handle());
-  {
-    std::lock_guard lock(cursors_mutex_);
-    if (cursors_.size() >= limits_.cursors)
-      throw Fault(Fault::Kind::overloaded, std::to_string(limits_.cursors) + " cursors are open already (sql.cursors); close some, or use sql.stream over zerorpc");
-    cursors_.emplace(cursor->handle, cursor);
-  }
-  cursor->source = from.open({std::move(statement), params ? std::move(*params) : Value()}, std::move(read), home, cursor->columns);
-  cursor->idle.start(milliseconds(limits_.cursor_idle_ms), [this, handle = cursor->handle] { forget_cursor(handle); });
-  answer(cursor->handle);
+  Backend& from = backend("open", read, answer.reply());
+  when_allowed("open", std::move(answer.reply()), from, std::move(statement),
+               [this, &from, params = std::move(params), read = std::move(read)](Reply&& reply, std::string&& statement) mutable {
+                 Answer<std::string> answer(std::move(reply));
+                 Loop& home = answer.reply().loop();
+                 auto cursor = std::make_shared<OpenCursor>(home, new_handle());
+                 {
+                   std::lock_guard lock(cursors_mutex_);
+                   if (cursors_.size() >= limits_.cursors)
+                     throw Fault(Fault::Kind::overloaded, std::to_string(limits_.cursors) + " cursors are open already (sql.cursors); close some, or use sql.stream over zerorpc");
+                   cursors_.emplace(cursor->handle, cursor);
+                 }
+                 cursor->source = from.open({std::move(statement), params ? std::move(*params) : Value()}, std::move(read), home, cursor->columns);
+                 cursor->idle.start(milliseconds(limits_.cursor_idle_ms), [this, handle = cursor->handle] { forget_cursor(handle); });
+                 answer(cursor->handle);
+               });
 }
 
 std::shared_ptr<Sql::OpenCursor> Sql::find_cursor(const std::string& handle) {
@@ -310,8 +358,11 @@ bool Sql::close(std::string handle) {
 void Sql::stream(StreamAnswer<Value::Array> answer, std::string statement, MaybeParams params, MaybeStruct options) {
   Options read = read_options("stream", options.value_or(Struct{}));
   refuse_transaction("stream", read);
-  Backend& from = backend("stream", read);
-  answer(from.open({std::move(statement), params ? std::move(*params) : Value()}, std::move(read), answer.reply().loop(), nullptr));
+  Backend& from = backend("stream", read, answer.reply());
+  when_allowed("stream", std::move(answer.reply()), from, std::move(statement), [&from, params = std::move(params), read = std::move(read)](Reply&& reply, std::string&& statement) mutable {
+    StreamAnswer<Value::Array> answer(std::move(reply));
+    answer(from.open({std::move(statement), params ? std::move(*params) : Value()}, std::move(read), answer.reply().loop(), nullptr));
+  });
 }
 
 void Sql::explain(Answer<Struct> answer, std::string statement, MaybeStruct options) {
@@ -326,7 +377,7 @@ void Sql::explain(Answer<Struct> answer, std::string statement, MaybeStruct opti
     else
       throw Fault(Fault::Kind::bad_arguments, "explain() has no option " + describe(Value(name)).substr(7) + " with " + describe(value) + "; it takes dialect and db, which are strings");
   }
-  Backend& of = backend("explain", db);
+  Backend& of = backend("explain", db, answer.reply());
   if (dialect && !(*dialect == Value(of.dialect())))
     throw Fault(Fault::Kind::bad_arguments, "explain() option 'dialect' must be '" + std::string(of.dialect()) + "', the one served here, not " + describe(*dialect));
   const bool split = of.split().percent > 0 && !of.split().shadow;
@@ -352,8 +403,8 @@ std::string db_of(const std::string& method, const std::optional<Value::Struct>&
 
 }  // namespace
 
-Value::Struct Sql::split(std::optional<Value> share, MaybeStruct options) {
-  Backend& of = backend("split", db_of("split", options));
+void Sql::split(Answer<Struct> answer, std::optional<Value> share, MaybeStruct options) {
+  Backend& of = backend("split", db_of("split", options), answer.reply());
   if (share && !share->is_nil()) {
     auto* percent = share->get_if<std::int64_t>();
     if (auto* on = share->get_if<bool>())
@@ -368,11 +419,11 @@ Value::Struct Sql::split(std::optional<Value> share, MaybeStruct options) {
       throw Fault(Fault::Kind::bad_arguments, "split() argument 'share' must be true, false, an int from 0 to 100, or \"shadow\", not " + describe(*share));
   }
   const Split now = of.split();
-  return {{"split", now.percent}, {"shadow", now.shadow}};
+  answer(Struct{{"split", now.percent}, {"shadow", now.shadow}});
 }
 
 void Sql::status(Answer<Struct> answer, MaybeStruct options) {
-  backend("topology", db_of("topology", options)).status([reply = std::make_shared<Answer<Struct>>(std::move(answer))](Struct status) { (*reply)(std::move(status)); });
+  backend("topology", db_of("topology", options), answer.reply()).status([reply = std::make_shared<Answer<Struct>>(std::move(answer))](Struct status) { (*reply)(std::move(status)); });
 }
 
 }  // namespace sluice::sql

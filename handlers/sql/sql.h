@@ -48,15 +48,15 @@ class Sql final : public Handler {
   bool close(std::string cursor);
   void stream(StreamAnswer<Value::Array>, std::string statement, MaybeParams params, MaybeStruct options);
   void explain(Answer<Struct>, std::string statement, MaybeStruct options);
-  Struct split(std::optional<Value> share, MaybeStruct options);
+  void split(Answer<Struct>, std::optional<Value> share, MaybeStruct options);
   void status(Answer<Struct>, MaybeStruct options);
 
   struct OpenCursor;
   std::shared_ptr<OpenCursor> find_cursor(const std::string& handle);
   void forget_cursor(const std::string& handle);
 
-  Backend& backend(const std::string& method, const std::string& db) const;
-  Backend& backend(const std::string& method, Options&) const;
+  Backend& backend(const std::string& method, const std::string& db, const Reply&) const;
+  Backend& backend(const std::string& method, Options&, const Reply&) const;
 
   const std::vector<Database> databases_;
   const Limits limits_;

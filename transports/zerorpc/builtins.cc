@@ -12,6 +12,7 @@ using Answer = std::variant<Value, Fault>;
 
 struct Server {
   const Dispatcher& methods;
+  const Principal* caller;
   std::string_view name;
 };
 
@@ -22,7 +23,8 @@ Answer name(const Server& server, const Value::Array&) { return Value(server.nam
 
 Answer list(const Server& server, const Value::Array&) {
   Value::Array names;
-  for (const auto& [name, method] : server.methods.methods()) names.emplace_back(name);
+  for (const auto& [name, method] : server.methods.methods())
+    if (server.methods.shows(method, server.caller)) names.emplace_back(name);
   return names;
 }
 
@@ -30,7 +32,7 @@ Answer list(const Server& server, const Value::Array&) {
 template <class Then>
 Answer of_method(const Server& server, const Value::Array& args, Then then) {
   auto* wanted = args[0].get_if<std::string>();
-  if (const Method* method = wanted ? server.methods.find(*wanted) : nullptr) return then(*method);
+  if (const Method* method = wanted ? server.methods.find(*wanted, server.caller) : nullptr) return then(*method);
   return Fault::named("KeyError", wanted ? python_repr(*wanted) : describe(args[0]));
 }
 
@@ -42,7 +44,8 @@ Answer arguments(const Server& server, const Value::Array& args) {
 Answer inspect(const Server& server, const Value::Array&) {
   Value::Struct methods;
   for (const auto& [name, method] : server.methods.methods())
-    methods.emplace_back(name, Value::Struct{{"args", python_arguments(method.signature)}, {"doc", doc(method)}});
+    if (server.methods.shows(method, server.caller))
+      methods.emplace_back(name, Value::Struct{{"args", python_arguments(method.signature)}, {"doc", doc(method)}});
   return Value::Struct{{"name", server.name}, {"methods", std::move(methods)}};
 }
 
@@ -63,14 +66,14 @@ constexpr std::array<Builtin, 6> kBuiltins{{
 }  // namespace
 
 std::optional<std::variant<Value, Fault>> call_builtin(std::string_view name, const Value::Array& args, const Dispatcher& methods,
-                                                       std::string_view server_name) {
+                                                       std::string_view server_name, const Principal* caller) {
   for (const Builtin& builtin : kBuiltins) {
     if (builtin.name != name) continue;
     if (args.size() != builtin.arguments)
       return Fault(Fault::Kind::bad_arguments, std::string(name) + "() takes " + std::to_string(builtin.arguments) +
                                                    " positional argument" + (builtin.arguments == 1 ? "" : "s") + " but " +
                                                    std::to_string(args.size()) + (args.size() == 1 ? " was given" : " were given"));
-    return builtin.run({methods, server_name}, args);
+    return builtin.run({methods, caller, server_name}, args);
   }
   return std::nullopt;
 }

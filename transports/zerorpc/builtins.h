@@ -9,9 +9,10 @@
 
 namespace sluice::zerorpc {
 
-// The answer of a built-in method, or nothing when `name` is none. `server_name` is what it says of itself.
+// The answer of a built-in method, or nothing when `name` is none. `server_name` is what it says of itself; `caller`
+// is told of what he may call.
 std::optional<std::variant<Value, Fault>> call_builtin(std::string_view name, const Value::Array& args, const Dispatcher&,
-                                                       std::string_view server_name);
+                                                       std::string_view server_name, const Principal* caller);
 
 inline bool is_reserved(std::string_view name) noexcept { return name.starts_with("_zerorpc_"); }
 

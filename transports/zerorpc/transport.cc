@@ -164,7 +164,7 @@ void Transport::run(Channel& channel, Value&& name, Value&& args) {
     return channel.fail(Fault(Fault::Kind::unavailable, "the gateway is stopping and takes no new calls; call another or try again later"));
   Reply reply(channel.shared_from_this());
   if (!known) {
-    auto answer = call_builtin(wanted, arguments, dispatcher_, options_.name);
+    auto answer = call_builtin(wanted, arguments, dispatcher_, options_.name, channel.principal().get());
     if (!answer) return reply(Fault(Fault::Kind::no_such_method, wanted));
     return std::visit([&](auto&& one) { reply(std::move(one)); }, std::move(*answer));
   }

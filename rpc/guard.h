@@ -1,0 +1,17 @@
+#pragma once
+// Guard: stands before every call that the dispatcher runs, those inside a multicall too. One at most; without it nobody is
+// asked who he is, and a call pays one branch.
+
+#include "rpc/method.h"
+
+namespace sluice {
+
+class Guard {
+ public:
+  virtual ~Guard() = default;
+  // On the call's loop. Answers the Reply to run the call with: the one given, or one of its own in front of it that sees the
+  // outcome; an empty one after it has answered with why not. reply.principal() may be nullptr: then nobody vouched for him.
+  virtual Reply admit(const Method&, const Call&, Reply) = 0;
+};
+
+}  // namespace sluice
