@@ -5,6 +5,7 @@
 #include <iostream>
 #include <iterator>
 
+#include "gateway/access/access.h"
 #include "gateway/caller.h"
 #include "gateway/compose.h"
 #include "gateway/json.h"
@@ -25,6 +26,7 @@ void check_uses(config::Loaded& loaded) {
         loaded.errors.push_back("zerorpc.listen: '" + endpoint + "' is no endpoint; expected tcp://HOST:PORT or ipc://FILE");
     if (loaded.errors.empty())
       if (auto problem = exposed(loaded.settings)) loaded.errors.push_back(*problem);
+    if (!loaded.settings.access.users.empty()) access::check(loaded.settings.access);
     if (!loaded.settings.statements.empty()) sql::load_named(loaded.settings.statements);
   } catch (const std::exception& error) {
     loaded.errors.push_back(error.what());

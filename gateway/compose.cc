@@ -79,13 +79,23 @@ Gateway::Gateway(config::Settings settings, std::vector<std::unique_ptr<Handler>
   if (settings_.probe) serve(std::make_unique<Validator1>());
   for (auto& handler : more) serve(std::move(handler));
 
+  if (!settings_.access.users.empty()) {
+    access_ = std::make_unique<access::Access>(*dispatcher_, *workers_, settings_.access);
+    dispatcher_->set_guard(*access_);
+  }
+
   // A transport is one line, for each place it listens on.
   for (const std::string& listen : settings_.xmlrpc_listen) {
     xmlrpc::Options options = settings_.xmlrpc;
+    options.authenticator = access_.get();
     std::tie(options.http.host, options.http.port) = host_and_port(listen);
     transports_.push_back(std::make_unique<xmlrpc::Transport>(*dispatcher_, loops, options));
   }
-  if (!settings_.zerorpc_listen.empty()) transports_.push_back(std::make_unique<zerorpc::Transport>(*loops.front(), *dispatcher_, settings_.zerorpc));
+  if (!settings_.zerorpc_listen.empty()) {
+    zerorpc::Options options = settings_.zerorpc;
+    options.authenticator = access_.get();
+    transports_.push_back(std::make_unique<zerorpc::Transport>(*loops.front(), *dispatcher_, std::move(options)));
+  }
   for (auto& transport : transports_) transport->start();
 }
 

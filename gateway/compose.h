@@ -5,6 +5,7 @@
 #include <thread>
 #include <vector>
 
+#include "gateway/access/access.h"
 #include "gateway/config/settings.h"
 #include "gateway/databases.h"
 #include "gateway/lock_stores.h"
@@ -39,6 +40,7 @@ class Gateway {
   std::unique_ptr<Databases> databases_;
   std::unique_ptr<LockStores> lock_stores_;
   std::unique_ptr<Dispatcher> dispatcher_;
+  std::unique_ptr<access::Access> access_;  // nullptr: nobody is asked who he is
   std::vector<std::unique_ptr<Transport>> transports_;
   std::vector<std::thread> threads_;
   std::unique_ptr<Signals> signals_;

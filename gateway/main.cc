@@ -5,6 +5,7 @@
 
 #include "gateway/commands.h"
 #include "gateway/compose.h"
+#include "gateway/user_command.h"
 
 int main(int argc, char** argv) {
   using namespace sluice;
@@ -59,6 +60,27 @@ int main(int argc, char** argv) {
   demo_command->add_option("--xmlrpc", demo.xmlrpc, "Listen for XML-RPC here (127.0.0.1:4242)")->type_name("HOST:PORT");
   demo_command->add_option("--zerorpc", demo.zerorpc, "Listen for zerorpc here (tcp://127.0.0.1:4243)")->type_name("ENDPOINT");
   demo_command->callback([&] { result = commands::demo(demo); });
+
+  commands::UserOptions user;
+  auto* user_command = app.add_subcommand("user", "Who may log in: add, list, remove. A running gateway learns of it by SIGHUP");
+  user_command->require_subcommand(1);
+  auto user_action = [&](const char* name, const char* help, int (*run)(const commands::UserOptions&)) {
+    auto* action = user_command->add_subcommand(name, help);
+    action->add_option("--users", user.file, "The file of users")->type_name("FILE");
+    action->add_option("-c,--config", user.config, "A configuration whose access.users names the file")->type_name("FILE");
+    action->callback([&user, &result, run] { result = run(user); });
+    return action;
+  };
+  auto* user_add = user_action("add", "Add a way to log in; a password is asked for, or is the first line of standard input", commands::user_add);
+  user_add->add_option("NAME", user.name)->required();
+  user_add->add_option("--role", user.roles, "A role of the configuration; several times for several")->required()->type_name("ROLE");
+  auto* kinds = user_add->add_option_group("in place of a password");
+  kinds->add_flag("--token", user.token, "Make a bearer token and print it, this once");
+  kinds->add_option("--certificate", user.certificate, "The common name of a client's certificate")->type_name("NAME");
+  kinds->add_option("--key", user.key, "A CURVE public key")->type_name("KEY");
+  kinds->require_option(0, 1);
+  user_action("list", "List the users with their kinds of login and their roles", commands::user_list);
+  user_action("remove", "Remove a user with all of his logins", commands::user_remove)->add_option("NAME", user.name)->required();
 
   app.add_subcommand("version", "Print the version")->callback([] { std::cout << "sluice " << kVersion << "\n"; });
 

@@ -43,7 +43,7 @@ void Reply::send(Outcome&& outcome) {
 void Reply::on_cancel(UniqueFunction<void()> then, bool eager) {
   if (to_->cancelled()) return then();
   to_->on_cancel_ = std::move(then);
-  to_->eager_ = eager;
+  to_->set_eager(eager);
 }
 
 }  // namespace sluice

@@ -42,6 +42,8 @@ class Responder {
   void forget_cancel() noexcept { on_cancel_.reset(); }
   // Does the work lay store by knowing soon? Then a caller who may be gone, or may not, is worth asking.
   bool eager() const noexcept { return eager_ && on_cancel_; }
+  // One that stands in front of another Reply passes it on.
+  virtual void set_eager(bool eager) noexcept { eager_ = eager; }
   // Ready for another call (a kept-alive connection that takes them in turn).
   void renew() noexcept {
     cancelled_.store(false, std::memory_order_relaxed);
@@ -81,6 +83,7 @@ class Reply {
   // Only on loop(): `then` runs there when the caller goes before the answer. At most one. `eager`: what he waits for must not
   // be given to the dead, so the transport does what it can to find out.
   void on_cancel(UniqueFunction<void()> then, bool eager = false);
+  void set_eager(bool eager) noexcept { to_->set_eager(eager); }
 
   // While it lives, the Reply of one call that is dropped by an exception is kept here instead of answering by itself, so
   // that whoever runs the method can answer with what was thrown. Nests; belongs to one thread.

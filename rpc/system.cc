@@ -29,6 +29,8 @@ class Multicall : public Responder, public std::enable_shared_from_this<Multical
     run();
   }
 
+  void set_eager(bool eager) noexcept override { answer_.reply().set_eager(eager); }
+
   void respond(std::uint64_t, Outcome&& outcome) override {
     if (auto* source = std::get_if<std::unique_ptr<Source>>(&outcome)) {
       gather(std::move(*source), {limits_.gathered_items, limits_.answer_bytes}, [self = shared_from_this()](std::variant<Value, Fault> gathered) {

@@ -77,34 +77,45 @@ std::variant<Setting, std::string> read(const std::string& name, const Setting& 
   return Setting(std::move(list));
 }
 
-// [database.NAME] for each database.
-template <class Fail>
-void load_databases(const toml::table& databases, Loaded& loaded, Fail fail) {
-  for (auto&& [name_key, database_node] : databases) {
-    const std::string name(name_key.str());
-    const toml::table* table = database_node.as_table();
+// What no range of numbers tells: the problem of an entry after `key` was set, or "".
+std::string problem_of(const Database& database, std::string_view key) {
+  if (key != "split" || read_split(database.split)) return {};
+  return " must be \"on\", \"off\", \"shadow\" or a percentage such as \"25%\", not \"" + database.split + "\"";
+}
+std::string problem_of(const access::Role& role, std::string_view key) {
+  if (key != "statements" || role.statements == "named" || role.statements == "read" || role.statements == "write") return {};
+  return " must be \"named\", \"read\" or \"write\", not \"" + role.statements + "\"";
+}
+
+// [database.NAME] for each database, [role.NAME] for each role.
+template <class Of, class Fail>
+void load_entries(const std::string& section, const toml::table& entries, std::span<const EntryKey<Of>> keys, std::map<std::string, Of>& to, Fail fail) {
+  for (auto&& [name_key, entry_node] : entries) {
+    const std::string name = section + "." + std::string(name_key.str());
+    const toml::table* table = entry_node.as_table();
     if (!table) {
-      fail(name_key.source(), "a database is a section of its own: write [database." + name + "] and below it url = \"...\"");
+      fail(name_key.source(), "a " + section + " is a section of its own: write [" + name + "] and below it " + std::string(keys.front().name) + " = ...");
       continue;
     }
-    Database& database = loaded.settings.databases[name];
+    Of& entry = to[std::string(name_key.str())];
     for (auto&& [key_name, node] : *table) {
-      const auto key = std::ranges::find(database_keys(), key_name.str(), &DatabaseKey::name);
-      if (key == database_keys().end()) {
+      const auto key = std::ranges::find(keys, key_name.str(), &EntryKey<Of>::name);
+      if (key == keys.end()) {
         std::vector<std::string_view> known;
-        for (const DatabaseKey& k : database_keys()) known.push_back(k.name);
-        fail(key_name.source(), "[database." + name + "] has no key '" + std::string(key_name.str()) + "'" + did_you_mean(key_name.str(), known));
+        for (const auto& k : keys) known.push_back(k.name);
+        fail(key_name.source(), "[" + name + "] has no key '" + std::string(key_name.str()) + "'" + did_you_mean(key_name.str(), known));
         continue;
       }
-      auto value = read("database." + name + "." + std::string(key->name), key->get(Database{}), key->least, key->most, node);
+      auto value = read(name + "." + std::string(key->name), key->get(Of{}), key->least, key->most, node);
       if (auto* problem = std::get_if<std::string>(&value)) {
         fail(node.source(), *problem);
         continue;
       }
-      key->set(database, std::get<Setting>(value));
-      if (key->name == "split" && !read_split(database.split)) fail(node.source(), "database." + name + ".split must be \"on\", \"off\", \"shadow\" or a percentage such as \"25%\", not \"" + database.split + "\"");
+      key->set(entry, std::get<Setting>(value));
+      if (auto problem = problem_of(entry, key->name); !problem.empty()) fail(node.source(), name + "." + std::string(key->name) + problem);
     }
-    if (database.url.empty()) fail(name_key.source(), "[database." + name + "] has no url: where is it?");
+    if constexpr (std::is_same_v<Of, Database>)
+      if (entry.url.empty()) fail(name_key.source(), "[" + name + "] has no url: where is it?");
   }
 }
 
@@ -132,6 +143,7 @@ void load_toml(std::string_view content, const std::string& name, Loaded& loaded
   for (const Key& key : keys())
     if (std::ranges::find(sections, key.section) == sections.end()) sections.push_back(key.section);
   sections.push_back("database");
+  sections.push_back("role");
 
   for (auto&& [section_key, section_node] : parsed.table()) {
     const std::string_view section = section_key.str();
@@ -145,7 +157,11 @@ void load_toml(std::string_view content, const std::string& name, Loaded& loaded
       continue;
     }
     if (section == "database") {
-      load_databases(*table, loaded, fail);
+      load_entries("database", *table, database_keys(), loaded.settings.databases, fail);
+      continue;
+    }
+    if (section == "role") {
+      load_entries("role", *table, role_keys(), loaded.settings.access.roles, fail);
       continue;
     }
     for (auto&& [name_key, node] : *table) {

@@ -41,6 +41,11 @@ const std::array kKeys{
     KEY("gateway", "probe", 0, 0, probe, "serve the probe and validator1 methods"),
     KEY("gateway", "listen_without_authentication", 0, 0, listen_without_authentication,
         "listen on addresses beyond loopback although nobody is asked who he is"),
+    KEY("access", "users", 0, 0, access.users, "the file that `sluice user` writes; empty: nobody is asked who he is, and everybody may call everything"),
+    KEY("access", "anonymous", 0, 0, access.anonymous, "roles of callers who show nothing; none: they are refused"),
+    KEY("access", "audit", 0, 0, access.audit, "a file for a line of JSON for each write, denial and failed login; - for standard error; empty: none"),
+    KEY("access", "login_cached_ms", 0, kDay, access.login_cached_ms, "a password that was right is not checked again for so long"),
+    KEY("access", "logins_waiting", 1, 10'000, access.logins_waiting, "passwords that wait to be checked; more are refused for a moment"),
     KEY("xmlrpc", "listen", 0, 0, xmlrpc_listen, "HOST:PORT to listen on; port 0: any free one; an empty array: no XML-RPC"),
     KEY("zerorpc", "listen", 0, 0, zerorpc_listen, "tcp:// and ipc:// endpoints; an empty array: no zerorpc"),
     KEY("zerorpc", "name", 0, 0, zerorpc.name, "what _zerorpc_name answers"),
@@ -119,10 +124,29 @@ const std::array kDatabaseKeys{
 };
 #undef KEY
 
+#define KEY(name, least, most, member, help)                               \
+  RoleKey {                                                                \
+    name, least, most, help, [](const access::Role& r) -> Setting { return wrap(r.member); }, \
+        [](access::Role& r, const Setting& value) { unwrap(r.member, value); } \
+  }
+
+const std::array kRoleKeys{
+    KEY("methods", 0, 0, methods, "patterns of the methods that may be called: * is any characters, ? is one; nothing else may be called"),
+    KEY("databases", 0, 0, databases, "patterns of the databases that may be used; none: all"),
+    KEY("statements", 0, 0, statements, "statements of the caller's own: named (none: only those of .sql files), read (those that change nothing) or write (all)"),
+    KEY("calls_per_s", 0, kMost, calls_per_s, "calls a second, of each user; 0: as many as come"),
+    KEY("in_flight", 0, kMost, in_flight, "calls under way at once, of each user; 0: no limit"),
+    KEY("answer_rows", 0, kMost, answer_rows, "rows in one answer or stream; 0: no limit but those of the gateway"),
+    KEY("answer_bytes", 0, kMost, answer_bytes, "bytes of the values in one answer; 0: no limit but those of the gateway"),
+    KEY("call_ms", 0, kDay, call_ms, "the longest a call may run; 0: as limits.call_ms says"),
+};
+#undef KEY
+
 }  // namespace
 
 std::span<const Key> keys() { return kKeys; }
 std::span<const DatabaseKey> database_keys() { return kDatabaseKeys; }
+std::span<const RoleKey> role_keys() { return kRoleKeys; }
 
 const Key* find_key(std::string_view section, std::string_view name) {
   const auto found = std::ranges::find_if(kKeys, [&](const Key& key) { return key.section == section && key.name == name; });

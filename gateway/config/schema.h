@@ -25,17 +25,21 @@ struct Key {
   std::string environment() const;  // SLUICE_SECTION_KEY
 };
 
-// A key of every [database.NAME].
-struct DatabaseKey {
+// A key of every [database.NAME], or of every [role.NAME].
+template <class Of>
+struct EntryKey {
   std::string_view name;
   std::int64_t least, most;
   std::string_view help;
-  Setting (*get)(const Database&);
-  void (*set)(Database&, const Setting&);
+  Setting (*get)(const Of&);
+  void (*set)(Of&, const Setting&);
 };
+using DatabaseKey = EntryKey<Database>;
+using RoleKey = EntryKey<access::Role>;
 
 std::span<const Key> keys();
 std::span<const DatabaseKey> database_keys();
+std::span<const RoleKey> role_keys();
 const Key* find_key(std::string_view section, std::string_view name);
 
 std::string_view kind_name(const Setting&);  // "true or false", "an integer", "a string", "an array of strings"

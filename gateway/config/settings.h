@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "gateway/access/settings.h"
 #include "handlers/lock/options.h"
 #include "handlers/sql/cluster/cluster.h"
 #include "handlers/sql/sql.h"
@@ -47,6 +48,7 @@ struct Settings {
   std::vector<std::string> lock_spaces;
   std::string lock_file;  // empty: beside the embedded database
   std::int64_t lock_epoch = 0;
+  access::Settings access;
 };
 
 }  // namespace sluice::config

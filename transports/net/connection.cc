@@ -1,5 +1,6 @@
 #include "transports/net/connection.h"
 
+#include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@ std::string_view reason(int status) {
     case 200: return "OK";
     case 204: return "No Content";
     case 400: return "Bad Request";
+    case 401: return "Unauthorized";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
     case 408: return "Request Timeout";
@@ -35,6 +37,7 @@ std::string_view reason(int status) {
     case 414: return "URI Too Long";
     case 415: return "Unsupported Media Type";
     case 417: return "Expectation Failed";
+    case 429: return "Too Many Requests";
     case 431: return "Request Header Fields Too Large";
     case 501: return "Not Implemented";
     case 503: return "Service Unavailable";
@@ -150,7 +153,7 @@ void Connection::serve() {
 
   if (method == "POST") {
     if (!parser_->has_length()) return refuse(411, "a POST needs a Content-Length, or Transfer-Encoding: chunked");
-    Request request{parser_->target(), parser_->content_type(), parser_->body()};
+    Request request{parser_->target(), parser_->content_type(), parser_->body(), parser_->authorization()};
     std::string inflated;
     if (parser_->gzipped()) {
       switch (inflate(request.body, shard_.limits.body_bytes, inflated)) {
@@ -180,13 +183,23 @@ void Connection::respond(std::uint64_t ticket, Outcome&& outcome) {
   shard_.service.answer(*this, std::move(outcome));
 }
 
+std::string Connection::address() const {
+  sockaddr_storage peer{};
+  socklen_t length = sizeof peer;
+  char text[INET6_ADDRSTRLEN] = "";
+  if (fd_ < 0 || ::getpeername(fd_, reinterpret_cast<sockaddr*>(&peer), &length) != 0) return {};
+  if (peer.ss_family == AF_INET) ::inet_ntop(AF_INET, &reinterpret_cast<sockaddr_in&>(peer).sin_addr, text, sizeof text);
+  if (peer.ss_family == AF_INET6) ::inet_ntop(AF_INET6, &reinterpret_cast<sockaddr_in6&>(peer).sin6_addr, text, sizeof text);
+  return text;
+}
+
 void Connection::send(Response&& response) {
   if (phase_ != Phase::running) return;
-  std::string_view more;
+  std::string& more = response.headers;
   if (accepts_gzip_ && response.body.size() >= shard_.limits.gzip_from_bytes) {
     if (std::string small = gzip(response.body); !small.empty() && small.size() < response.body.size()) {
       response.body = std::move(small);
-      more = "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n";
+      more += "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n";
     }
   }
   head(response.status, response.content_type, response.body.size(), more);

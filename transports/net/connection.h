@@ -18,6 +18,7 @@ class Connection final : public Exchange, private Loop::Watcher {
   void start();
   void send(Response&&) override;
   void respond(std::uint64_t ticket, Outcome&&) override;
+  std::string address() const override;
 
   // Answers what runs, then closes; an idle connection closes now.
   void drain();

@@ -17,13 +17,14 @@ namespace sluice::http {
 
 // A whole POST request, its body unchunked and unzipped. The views hold until serve() returns.
 struct Request {
-  std::string_view target, content_type, body;
+  std::string_view target, content_type, body, authorization{};
 };
 
 struct Response {
   int status = 200;
   std::string_view content_type = "text/xml";
   std::string body;
+  std::string headers{};  // further ones, each with its CR LF
 };
 
 // One connection as a service sees it: the place to answer the request that it is serving. A Reply made
@@ -33,6 +34,7 @@ class Exchange : public Responder, public std::enable_shared_from_this<Exchange>
   using Responder::Responder;
   virtual void send(Response&&) = 0;        // answers the running request; on loop(), once
   std::uint64_t ticket() const noexcept { return ticket_; }
+  virtual std::string address() const = 0;          // the peer's, without its port
 
  protected:
   std::uint64_t ticket_ = 0;  // of the running request; an answer to an older one is dropped

@@ -99,6 +99,10 @@ void RequestParser::on_field_impl(field name, Text name_text, Text value_text, E
         return refuse(501, "Transfer-Encoding '" + std::string(value.substr(0, 40)) + "' is not served; send 'chunked' or a Content-Length", error);
       break;
     case field::content_type: content_type_ = value; break;
+    case field::authorization:
+      if (!authorization_.empty()) return refuse(400, "two Authorization headers", error);
+      authorization_ = value;
+      break;
     case field::content_encoding:
       if (same(value, "gzip") || same(value, "x-gzip") || same(value, "deflate"))
         gzipped_ = true;

@@ -32,6 +32,7 @@ class RequestParser : public boost::beast::http::basic_parser<true> {
   std::string_view method() const noexcept { return method_; }
   std::string_view target() const noexcept { return target_; }
   std::string_view content_type() const noexcept { return content_type_; }
+  std::string_view authorization() const noexcept { return authorization_; }
   std::string_view body() const noexcept { return body_.empty() ? body_view_ : std::string_view(body_); }
   bool accepts_gzip() const noexcept { return accepts_gzip_; }
   bool gzipped() const noexcept { return gzipped_; }
@@ -60,7 +61,7 @@ class RequestParser : public boost::beast::http::basic_parser<true> {
   const Limits& limits_;
   std::string_view fed_;  // during feed(): where Beast's views point to
   std::string method_, target_;
-  std::string content_type_;
+  std::string content_type_, authorization_;
   std::string body_;            // when it came in pieces
   std::string_view body_view_;  // when it came whole
   std::size_t fields_ = 0, header_bytes_ = 0;

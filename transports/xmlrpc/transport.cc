@@ -3,6 +3,17 @@
 #include "transports/xmlrpc/writer.h"
 
 namespace sluice::xmlrpc {
+namespace {
+
+// "Retry-After: 1\r\n" of a fault that says when; whole seconds, as HTTP has them (RFC 9110, 10.2.3).
+std::string retry_after(const Fault& fault) {
+  for (const auto& [key, value] : fault.detail())
+    if (key == "retry_after_ms")
+      if (const auto* ms = value.get_if<std::int64_t>()) return "Retry-After: " + std::to_string((*ms + 999) / 1000) + "\r\n";
+  return {};
+}
+
+}  // namespace
 
 Transport::Transport(const Dispatcher& dispatcher, std::span<Loop* const> loops, Options options)
     : dispatcher_(dispatcher), options_(std::move(options)), server_(*this, loops, options_.http) {}
@@ -18,9 +29,41 @@ void Transport::serve(const http::Request& request, http::Exchange& exchange) {
   const std::string_view path = request.target.substr(0, request.target.find('?'));
   if (path != "/" && path != "/RPC2")
     return exchange.send({404, "text/plain", "nothing is served at this path; XML-RPC is at / and /RPC2\n"});
+  if (options_.authenticator)
+    admit(request, exchange);
+  else
+    run(request.body, exchange);
+}
+
+void Transport::admit(const http::Request& request, http::Exchange& exchange) {
+  const std::string address = exchange.address();
+  const Credentials shown{.authorization = request.authorization, .address = address};
+  if (auto verdict = options_.authenticator->known(shown)) return go_on(std::move(*verdict), request.body, exchange);
+  auto later = [this, to = std::static_pointer_cast<http::Exchange>(exchange.shared_from_this()), ticket = exchange.ticket(),
+                body = std::string(request.body)](Authenticator::Verdict verdict) {
+    if (to->ticket() == ticket && !to->cancelled()) go_on(std::move(verdict), body, *to);  // else its time ran out, or he is gone
+  };
+  options_.authenticator->prove(shown, exchange.loop(), std::move(later));
+}
+
+void Transport::go_on(Authenticator::Verdict verdict, std::string_view body, http::Exchange& exchange) {
+  if (auto* principal = std::get_if<std::shared_ptr<const Principal>>(&verdict)) {
+    exchange.set_principal(std::move(*principal));
+    return run(body, exchange);
+  }
+  const Fault& fault = std::get<Fault>(verdict);
+  http::Response response{.status = 429, .content_type = "text/plain", .body = fault.message() + "\n", .headers = retry_after(fault)};
+  if (fault.kind() == Fault::Kind::unauthenticated) {
+    response.status = 401;
+    response.headers += "WWW-Authenticate: Basic realm=\"sluice\", charset=\"UTF-8\"\r\nWWW-Authenticate: Bearer\r\n";
+  }
+  exchange.send(std::move(response));
+}
+
+void Transport::run(std::string_view body, http::Exchange& exchange) {
   Call call;
   try {
-    MethodCall read = read_call(request.body, options_.reader);
+    MethodCall read = read_call(body, options_.reader);
     call.method = std::move(read.method);
     call.args = std::move(read.params);
   } catch (const Fault& fault) {
@@ -46,7 +89,9 @@ void Transport::answer(http::Exchange& exchange, Outcome&& outcome) {
       write_fault(fault, response.body);
     }
   } else {
-    write_fault(std::get<Fault>(outcome), response.body);
+    const Fault& fault = std::get<Fault>(outcome);
+    write_fault(fault, response.body);
+    if (fault.kind() == Fault::Kind::overloaded) response.headers = retry_after(fault);
   }
   exchange.send(std::move(response));
 }

@@ -1,6 +1,7 @@
 #pragma once
 // The XML-RPC transport: documents over HTTP become calls, outcomes become documents. docs/wire-xmlrpc.md.
 
+#include "rpc/authenticator.h"
 #include "rpc/transport.h"
 #include "transports/net/http_server.h"
 #include "transports/xmlrpc/reader.h"
@@ -13,6 +14,7 @@ struct Options {
   std::size_t answer_bytes = 64 << 20;      // of one answer's document, before compression
   std::size_t gathered_items = 100'000;     // of a stream that is answered as one array
   std::int64_t call_ms = 60'000;            // the longest a call may run
+  Authenticator* authenticator = nullptr;   // outlives the transport; nullptr: nobody is asked who he is
 };
 
 class Transport final : public sluice::Transport, private http::Service {
@@ -28,6 +30,9 @@ class Transport final : public sluice::Transport, private http::Service {
  private:
   void serve(const http::Request&, http::Exchange&) override;
   void answer(http::Exchange&, Outcome&&) override;
+  void admit(const http::Request&, http::Exchange&);
+  void go_on(Authenticator::Verdict, std::string_view body, http::Exchange&);
+  void run(std::string_view body, http::Exchange&);
   std::int64_t call_ms() const override { return options_.call_ms; }
 
   const Dispatcher& dispatcher_;

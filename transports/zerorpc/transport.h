@@ -6,6 +6,7 @@
 #include <memory>
 #include <unordered_map>
 
+#include "rpc/authenticator.h"
 #include "rpc/transport.h"
 #include "transports/zerorpc/channel.h"
 
@@ -19,6 +20,7 @@ struct Options {
   std::size_t open_calls = 10'000;        // that wait or stream, of all callers; more are shed
   std::size_t caller_open_calls = 2'000;  // of one caller
   std::size_t answer_bytes = 16 * 1024 * 1024;
+  Authenticator* authenticator = nullptr;  // outlives the transport; nullptr: nobody is asked who he is
   EventLimits event;
   RouterOptions router;
   Outbox::Limits outbox;
@@ -65,6 +67,7 @@ class Transport final : public sluice::Transport, Loop::Watcher, Loop::TurnEnd, 
   void receive_soon();
   void take(const Incoming&);
   void call(const Incoming&);
+  std::optional<Fault> identify(Channel&) const;
   void run(Channel&, Value&& name, Value&& args);
   void keep(std::shared_ptr<Channel>);
   void deliver(const Incoming&);

@@ -1,0 +1,261 @@
+#include "gateway/access/access.h"
+
+#include <sodium.h>
+
+#include "gateway/json.h"
+
+namespace sluice::access {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::size_t kCached = 10'000;       // logins that are remembered
+constexpr std::size_t kHashed = 64 << 10;     // bytes of arguments that are hashed for the audit log
+constexpr std::size_t kLongest = 8 << 10;     // of an Authorization header
+
+struct Basic {
+  std::string name, password;
+};
+
+// RFC 7617: base64 of name:password.
+std::optional<Basic> read_basic(std::string_view encoded) {
+  std::string plain(encoded.size(), '\0');
+  std::size_t length = 0;
+  if (sodium_base642bin(reinterpret_cast<unsigned char*>(plain.data()), plain.size(), encoded.data(), encoded.size(), nullptr, &length, nullptr,
+                        sodium_base64_VARIANT_ORIGINAL) != 0)
+    return std::nullopt;
+  plain.resize(length);
+  const auto colon = plain.find(':');
+  if (colon == plain.npos) return std::nullopt;
+  return Basic{plain.substr(0, colon), plain.substr(colon + 1)};
+}
+
+// The rest of "Scheme rest" when the scheme is that one, in any case.
+std::optional<std::string_view> after_scheme(std::string_view header, std::string_view scheme) {
+  if (header.size() <= scheme.size() || header[scheme.size()] != ' ') return std::nullopt;
+  for (std::size_t i = 0; i < scheme.size(); ++i)
+    if ((header[i] | 0x20) != scheme[i]) return std::nullopt;
+  header.remove_prefix(scheme.size());
+  while (!header.empty() && header.front() == ' ') header.remove_prefix(1);
+  return header;
+}
+
+std::string hash_of(const Value::Array& args) {
+  const Value all(args);
+  if (footprint(all) > kHashed) return {};
+  return hash_token(to_json(all).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)).substr(0, 16);
+}
+
+std::string address_field(const Credentials& shown) { return shown.address.empty() ? "" : ",\"address\":\"" + std::string(shown.address) + "\""; }
+
+Fault slow_down(milliseconds wait, const std::string& why) {
+  return Fault(Fault::Kind::overloaded, why + "; try again in " + std::to_string(wait.count()) + " ms", {{"retry_after_ms", wait.count()}});
+}
+
+}  // namespace
+
+// All that a reload replaces.
+struct Access::State {
+  struct Cached {
+    std::shared_ptr<const User> user;
+    Clock::time_point until;
+  };
+  Settings settings;
+  std::shared_ptr<const User> anonymous;                                                          // nullptr: refused
+  std::unordered_multimap<std::string, std::pair<std::string, std::shared_ptr<const User>>> passwords;  // by name: hash, user
+  std::unordered_map<std::string, std::shared_ptr<const User>> tokens, certificates, keys;
+  std::unordered_map<std::string, Cached> cache;  // by the fingerprint of a header that was right; under Access::mutex_
+};
+
+std::vector<Login> check(const Settings& settings) {
+  auto known = [&](const std::string& role, const std::string& who) {
+    if (!settings.roles.contains(role)) throw std::runtime_error(who + " has the role '" + role + "', but the configuration has no [role." + role + "]");
+  };
+  for (const std::string& role : settings.anonymous) known(role, "access.anonymous");
+  auto logins = load_users(settings.users);
+  for (const Login& login : logins)
+    for (const std::string& role : login.roles) known(role, settings.users + ": '" + login.user + "'");
+  return logins;
+}
+
+Access::Access(const Dispatcher& methods, Workers& workers, Settings settings)
+    : methods_(methods),
+      workers_(workers),
+      by_address_(Slowdown::Limits{}),
+      // A name can be failed for by others: its owner waits a little, he is not locked out.
+      by_name_(Slowdown::Limits{.free = 20, .most = milliseconds(5000)}),
+      logins_(std::make_shared<std::atomic<std::int64_t>>(0)) {
+  if (!settings.audit.empty()) journal_ = std::make_unique<Journal>(settings.audit);
+  state_ = make_state(std::move(settings));
+}
+
+Access::~Access() = default;
+
+std::shared_ptr<Access::State> Access::make_state(Settings settings) {
+  auto state = std::make_shared<State>();
+  const auto logins = check(settings);
+  std::lock_guard lock(mutex_);
+  auto user = [&](const std::string& name, const std::vector<std::string>& roles) {
+    std::vector<const Role*> held;
+    for (const std::string& role : roles) held.push_back(&settings.roles.at(role));
+    auto& usage = usages_[name];
+    if (!usage) usage = std::make_shared<Usage>();
+    return std::make_shared<const User>(name, together(held), usage, methods_);
+  };
+  if (!settings.anonymous.empty()) state->anonymous = user("anonymous", settings.anonymous);
+  for (const Login& login : logins) {
+    auto one = user(login.user, login.roles);
+    switch (login.proof) {
+      case Proof::password: state->passwords.emplace(login.user, std::pair(login.secret, std::move(one))); break;
+      case Proof::token: state->tokens[login.secret] = std::move(one); break;
+      case Proof::certificate: state->certificates[login.secret] = std::move(one); break;
+      case Proof::key: state->keys[login.secret] = std::move(one); break;
+    }
+  }
+  state->settings = std::move(settings);
+  return state;
+}
+
+void Access::reload(Settings settings) {
+  auto fresh = make_state(std::move(settings));
+  if (journal_) journal_->reopen();
+  std::lock_guard lock(mutex_);
+  state_ = std::move(fresh);
+}
+
+std::shared_ptr<Access::State> Access::state() {
+  std::lock_guard lock(mutex_);
+  return state_;
+}
+
+std::optional<Authenticator::Verdict> Access::known(const Credentials& shown) {
+  const auto now = Clock::now();
+  auto in = [](const auto& table, std::string_view key) -> std::shared_ptr<const Principal> {
+    const auto found = table.find(std::string(key));
+    return found == table.end() ? nullptr : found->second;
+  };
+  if (!shown.authorization.empty()) {
+    if (shown.authorization.size() > kLongest) return refused(shown, "", "the Authorization header is longer than " + std::to_string(kLongest) + " bytes");
+    const std::string print = fingerprint(shown.authorization);
+    std::shared_ptr<State> state;
+    {
+      std::lock_guard lock(mutex_);
+      state = state_;
+      if (auto found = state->cache.find(print); found != state->cache.end() && found->second.until > now) return found->second.user;
+    }
+    const auto token = after_scheme(shown.authorization, "bearer");
+    if (token)  // nobody guesses one: the failures of others do not hold up its owner
+      if (auto user = in(state->tokens, hash_token(*token))) return user;
+    if (auto wait = must_wait(shown, "")) return *wait;
+    if (token) {
+      return refused(shown, "", "the bearer token is none of those that are known here");
+    }
+    if (!after_scheme(shown.authorization, "basic")) return refused(shown, "", "the Authorization header is neither Basic nor Bearer");
+    return std::nullopt;
+  }
+  auto state = this->state();
+  if (!shown.certificate.empty()) {
+    if (auto user = in(state->certificates, shown.certificate)) return user;
+    return refused(shown, "", "no user has the certificate '" + std::string(shown.certificate.substr(0, 100)) + "' (`sluice user add --certificate`)");
+  }
+  if (!shown.key.empty()) {
+    if (auto user = in(state->keys, shown.key)) return user;
+    return refused(shown, "", "no user has the key '" + std::string(shown.key) + "' (`sluice user add --key`)");
+  }
+  if (state->anonymous) return state->anonymous;
+  if (journal_) journal_->add(audit_line("", "", "", "unauthenticated", address_field(shown)));
+  return Fault(Fault::Kind::unauthenticated, "who calls? Send a password (HTTP Basic), a bearer token, a certificate or a key; anonymous callers have no role here");
+}
+
+void Access::prove(const Credentials& shown, Loop& loop, UniqueFunction<void(Verdict)> then) {
+  auto basic = read_basic(after_scheme(shown.authorization, "basic").value_or(""));
+  auto answer = [&](Verdict verdict) { loop.post([then = std::move(then), verdict = std::move(verdict)]() mutable { then(std::move(verdict)); }); };
+  if (!basic) return answer(refused(shown, "", "the Basic Authorization header is not base64 of NAME:PASSWORD"));
+  if (auto wait = must_wait(shown, basic->name)) return answer(*wait);
+  auto state = this->state();
+  if (logins_->load() >= state->settings.logins_waiting) return answer(slow_down(milliseconds(500), "too many are logging in"));
+
+  struct Proven {  // counts itself among those that wait
+    explicit Proven(std::shared_ptr<std::atomic<std::int64_t>> count) : count(std::move(count)) { ++*this->count; }
+    ~Proven() { --*count; }
+    std::shared_ptr<std::atomic<std::int64_t>> count;
+  };
+  workers_.run([this, waiting = std::make_unique<Proven>(logins_), state, basic = std::move(*basic), header = std::string(shown.authorization),
+                address = std::string(shown.address), &loop, then = std::move(then)]() mutable {
+    std::shared_ptr<const User> user;
+    auto [first, last] = state->passwords.equal_range(basic.name);
+    // Of an unknown name something is hashed too: how long the answer takes must not tell who is known.
+    if (first == last) hash_password(basic.password);
+    for (; first != last && !user; ++first)
+      if (password_fits(first->second.first, basic.password)) user = first->second.second;
+    Verdict verdict = user;
+    if (user) {
+      const auto now = Clock::now();
+      std::lock_guard lock(mutex_);
+      by_address_.succeeded(address);
+      by_name_.succeeded(basic.name);
+      if (state->cache.size() >= kCached) std::erase_if(state->cache, [&](const auto& entry) { return entry.second.until <= now; });
+      if (state->cache.size() < kCached) state->cache[fingerprint(header)] = {user, deadline_in(milliseconds(state->settings.login_cached_ms), now)};
+    } else {
+      verdict = refused({.address = address}, basic.name, "the name or the password is wrong");
+    }
+    loop.post([then = std::move(then), verdict = std::move(verdict)]() mutable { then(std::move(verdict)); });
+  });
+}
+
+std::optional<Fault> Access::must_wait(const Credentials& shown, const std::string& name) {
+  const auto now = Clock::now();
+  std::lock_guard lock(mutex_);
+  auto wait = by_address_.wait(std::string(shown.address), now);
+  if (!name.empty()) wait = std::max(wait, by_name_.wait(name, now));
+  if (wait.count() == 0) return std::nullopt;
+  return slow_down(wait, "too many logins failed");
+}
+
+Authenticator::Verdict Access::refused(const Credentials& shown, std::string_view name, std::string why) {
+  const auto now = Clock::now();
+  {
+    std::lock_guard lock(mutex_);
+    by_address_.failed(std::string(shown.address), now);
+    if (!name.empty()) by_name_.failed(std::string(name.substr(0, 64)), now);
+  }
+  if (journal_)
+    journal_->add(audit_line(name.substr(0, 64), "", "", "unauthenticated", address_field(shown)));
+  return Fault(Fault::Kind::unauthenticated, std::move(why));
+}
+
+Reply Access::deny(const Method& method, const Call& call, Reply reply, Fault fault) {
+  if (journal_) {
+    const auto& who = reply.principal();
+    journal_->add(audit_line(who ? who->name() : "", method.name, call.transport, codes(fault.kind()).name, {}));
+  }
+  reply(std::move(fault));
+  return {};
+}
+
+// Every principal there is was made by us: the transports take them from known() and prove().
+Reply Access::admit(const Method& method, const Call& call, Reply reply) {
+  auto user = std::static_pointer_cast<const User>(reply.principal());
+  if (!user) return deny(method, call, std::move(reply), Fault(Fault::Kind::denied, "nobody vouched for the caller of " + method.name));
+  if (!user->may_call(method))
+    return deny(method, call, std::move(reply),
+                Fault(Fault::Kind::denied, user->name() + " may not call " + method.name + "; an operator can give him a role that lists it"));
+  if (method.name == "system.multicall") return reply;  // what it calls comes here call by call, and is counted then
+
+  const Role& role = user->role();
+  if (!user->usage().take(role.calls_per_s, reply.loop().now())) {
+    reply(slow_down(milliseconds(std::max<std::int64_t>(1, 1000 / role.calls_per_s)),
+                    user->name() + " makes more than " + std::to_string(role.calls_per_s) + " calls a second (role calls_per_s)"));
+    return {};
+  }
+  if (role.in_flight > 0 && user->usage().in_flight.load(std::memory_order_relaxed) >= role.in_flight) {
+    reply(slow_down(milliseconds(50), user->name() + " has " + std::to_string(role.in_flight) + " calls in flight, the most he may (role in_flight)"));
+    return {};
+  }
+  const bool writes = method.effect == Effect::write, audited = journal_ && (writes || method.free_sql);
+  const bool limited = role.in_flight > 0 || role.answer_rows > 0 || role.answer_bytes > 0 || role.call_ms > 0;
+  if (!audited && !limited) return reply;
+  return watch(std::move(reply), {std::move(user), method.name, call.transport, audited ? hash_of(call.args) : std::string(), writes}, journal_.get());
+}
+
+}  // namespace sluice::access

@@ -1,0 +1,53 @@
+#pragma once
+// Access: who may call what. The authenticator of the transports and the guard of the dispatcher, over one table of users that is
+// replaced as a whole at a reload.
+
+#include <map>
+#include <mutex>
+
+#include "gateway/access/settings.h"
+#include "gateway/access/slowdown.h"
+#include "gateway/access/users.h"
+#include "gateway/access/watch.h"
+#include "rpc/authenticator.h"
+#include "rpc/workers.h"
+
+namespace sluice::access {
+
+class Access final : public Guard, public Authenticator {
+ public:
+  // Both outlive us and every call. Throws std::runtime_error for a file that cannot be read, a line that is none, a role that
+  // is not there.
+  Access(const Dispatcher&, Workers&, Settings);
+  ~Access() override;
+
+  // Throws like the constructor, and then everything stays as it was. Passwords have to be shown anew; what is in use is kept.
+  void reload(Settings);
+
+  std::optional<Verdict> known(const Credentials&) override;
+  void prove(const Credentials&, Loop&, UniqueFunction<void(Verdict)> then) override;
+  Reply admit(const Method&, const Call&, Reply) override;
+
+ private:
+  struct State;
+  std::shared_ptr<State> make_state(Settings);
+  std::shared_ptr<State> state();
+  Verdict refused(const Credentials&, std::string_view name, std::string why);
+  std::optional<Fault> must_wait(const Credentials&, const std::string& name);
+  Reply deny(const Method&, const Call&, Reply, Fault);
+
+  const Dispatcher& methods_;
+  Workers& workers_;
+  std::unique_ptr<Journal> journal_;
+  std::mutex mutex_;  // guards all below; held for look-ups alone
+  std::shared_ptr<State> state_;
+  std::map<std::string, std::shared_ptr<Usage>> usages_;  // by name
+  Slowdown by_address_, by_name_;
+  std::shared_ptr<std::atomic<std::int64_t>> logins_;  // that wait to be hashed or are
+};
+
+// The settings as far as they can be checked without a gateway: do all roles exist that users and `anonymous` name?
+// Throws std::runtime_error.
+std::vector<Login> check(const Settings&);
+
+}  // namespace sluice::access

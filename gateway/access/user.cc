@@ -1,0 +1,38 @@
+#include "gateway/access/user.h"
+
+#include <algorithm>
+
+namespace sluice::access {
+namespace {
+
+bool allows(const Role& role, const Method& method) {
+  if (method.free_sql && role.statements == "named") return false;
+  if (method.free_sql && role.statements == "read" && method.effect == Effect::write) return false;
+  return std::ranges::any_of(role.methods, [&](const std::string& glob) { return matches(glob, method.name); });
+}
+
+}  // namespace
+
+bool User::may_use(std::string_view database) const noexcept {
+  return std::ranges::any_of(role_.databases, [&](const std::string& glob) { return matches(glob, database); });
+}
+
+bool Usage::take(std::int64_t per_s, Clock::time_point now_point) noexcept {
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  if (per_s == 0) return true;
+  const std::int64_t now = std::chrono::duration_cast<std::chrono::nanoseconds>(now_point.time_since_epoch()).count();
+  std::int64_t next = next_ns_.load(std::memory_order_relaxed);
+  for (;;) {
+    const std::int64_t due = std::max(next, now) + kSecond / per_s;
+    if (due > now + kSecond) return false;
+    if (next_ns_.compare_exchange_weak(next, due, std::memory_order_relaxed)) return true;
+  }
+}
+
+User::User(std::string name, Role role, std::shared_ptr<Usage> usage, const Dispatcher& methods)
+    : name_(std::move(name)), role_(std::move(role)), usage_(std::move(usage)) {
+  for (const auto& [key, method] : methods.methods())
+    if (allows(role_, method)) methods_.insert(&method);
+}
+
+}  // namespace sluice::access

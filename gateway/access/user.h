@@ -1,0 +1,45 @@
+#pragma once
+// User: a caller who was known by his proof, with the rights of his roles worked out.
+
+#include <atomic>
+#include <memory>
+#include <unordered_set>
+
+#include "gateway/access/role.h"
+#include "rpc/clock.h"
+#include "rpc/dispatcher.h"
+#include "rpc/principal.h"
+
+namespace sluice::access {
+
+// What a user has used of his limits. Shared by all of his logins, and kept over a reload.
+class Usage {
+ public:
+  // One call more: is it within `per_s`? A second's worth may come at once. Else nothing is counted. 0: no limit.
+  bool take(std::int64_t per_s, Clock::time_point now) noexcept;
+  std::atomic<std::int64_t> in_flight{0};
+
+ private:
+  std::atomic<std::int64_t> next_ns_{0};  // when the call after those so far would be due at an even pace
+};
+
+class User final : public Principal {
+ public:
+  User(std::string name, Role role, std::shared_ptr<Usage> usage, const Dispatcher& methods);
+
+  const std::string& name() const noexcept override { return name_; }
+  bool may_call(const Method& method) const noexcept override { return methods_.contains(&method); }
+  bool may_use(std::string_view database) const noexcept override;
+  bool may_write() const noexcept override { return role_.statements == "write"; }
+
+  const Role& role() const noexcept { return role_; }
+  Usage& usage() const noexcept { return *usage_; }
+
+ private:
+  const std::string name_;
+  const Role role_;
+  const std::shared_ptr<Usage> usage_;
+  std::unordered_set<const Method*> methods_;  // of the dispatcher, which outlives us
+};
+
+}  // namespace sluice::access

@@ -1,0 +1,152 @@
+#include "gateway/access/watch.h"
+
+#include <cstdio>
+#include <ctime>
+
+#include "gateway/json.h"
+
+namespace sluice::access {
+namespace {
+
+// A stream of which a user gets so many items and no more.
+class Capped final : public Source {
+ public:
+  Capped(std::unique_ptr<Source> source, std::int64_t rows, Fault fault) : source_(std::move(source)), left_(rows), fault_(std::move(fault)) {}
+  void pull(std::size_t most, Receiver receive) override {
+    source_->pull(most, [this, receive = std::move(receive)](Batch batch) mutable {
+      if (static_cast<std::int64_t>(batch.items.size()) > left_) {
+        batch.items.resize(static_cast<std::size_t>(left_));
+        batch.end = true;
+        batch.fault = fault_;
+      }
+      left_ -= static_cast<std::int64_t>(batch.items.size());
+      receive(std::move(batch));
+    });
+  }
+
+ private:
+  std::unique_ptr<Source> source_;
+  std::int64_t left_;
+  const Fault fault_;
+};
+
+const Value* field(const Value& answer, std::string_view name) { return answer.get_if<Value::Struct>() ? answer.find(name) : nullptr; }
+
+std::int64_t rows_of(const Value& answer) {
+  const Value* rows = field(answer, "rows");
+  const auto* list = rows ? rows->get_if<Value::Array>() : nullptr;
+  return list ? static_cast<std::int64_t>(list->size()) : 0;
+}
+
+class Watch final : public Responder, public std::enable_shared_from_this<Watch> {
+ public:
+  Watch(Reply outer, Watched call, Journal* journal)
+      : Responder(outer.loop()), outer_(std::move(outer)), call_(std::move(call)), journal_(journal), started_(Clock::now()), time_(loop()) {
+    set_principal(outer_.principal());
+    call_.user->usage().in_flight.fetch_add(1, std::memory_order_relaxed);
+  }
+  ~Watch() override { leave(); }
+
+  void start() {
+    outer_.on_cancel([weak = weak_from_this()] {
+      if (auto self = weak.lock()) self->cancel();
+    });
+    if (const std::int64_t ms = call_.user->role().call_ms; ms > 0)
+      time_.start(std::chrono::milliseconds(ms), [weak = weak_from_this()] {
+        if (auto self = weak.lock()) self->late();
+      });
+  }
+
+  void set_eager(bool eager) noexcept override {
+    if (outer_) outer_.set_eager(eager);
+  }
+
+  void respond(std::uint64_t, Outcome&& outcome) override {
+    if (!outer_) return;  // its time ran out
+    time_.stop();
+    limit(outcome);
+    finish(outer_, std::move(outcome));
+  }
+
+ private:
+  void late() {
+    Reply outer = std::move(outer_);  // what is cancelled may answer at once: it is too late for that
+    cancel();
+    finish(outer, Fault(Fault::Kind::deadline_exceeded, call_.method + " took longer than the " + std::to_string(call_.user->role().call_ms) + " ms that " +
+                                                     call_.user->name() + " may use (role call_ms) and was cancelled"));
+  }
+
+  void finish(Reply& outer, Outcome&& outcome) {
+    if (journal_) audit(outcome);
+    leave();
+    outer.send(std::move(outcome));
+  }
+
+  void leave() {
+    if (!std::exchange(left_, true)) call_.user->usage().in_flight.fetch_sub(1, std::memory_order_relaxed);
+  }
+
+  Fault too_much(const char* what, std::int64_t most) const {
+    return Fault(Fault::Kind::too_large, "the answer of " + call_.method + " has more than the " + std::to_string(most) + " " + what + " that " +
+                                             call_.user->name() + " may get at a time (role answer_" + what + "); the call has run: ask for less");
+  }
+
+  void limit(Outcome& outcome) const {
+    const Role& role = call_.user->role();
+    if (auto* source = std::get_if<std::unique_ptr<Source>>(&outcome)) {
+      if (role.answer_rows > 0) outcome = std::make_unique<Capped>(std::move(*source), role.answer_rows, too_much("rows", role.answer_rows));
+    } else if (auto* value = std::get_if<Value>(&outcome)) {
+      if (role.answer_rows > 0 && rows_of(*value) > role.answer_rows)
+        outcome = too_much("rows", role.answer_rows);
+      else if (role.answer_bytes > 0 && static_cast<std::int64_t>(footprint(*value)) > role.answer_bytes)
+        outcome = too_much("bytes", role.answer_bytes);
+    }
+  }
+
+  void audit(const Outcome& outcome) const {
+    const auto* fault = std::get_if<Fault>(&outcome);
+    const auto* value = std::get_if<Value>(&outcome);
+    const bool denied = fault && fault->kind() == Fault::Kind::denied;
+    if (!denied && !call_.writes && !(value && field(*value, "token"))) return;
+    char ms[32];
+    std::snprintf(ms, sizeof ms, "%.3f", std::chrono::duration<double, std::milli>(Clock::now() - started_).count());
+    std::string more = call_.arguments.empty() ? "" : ",\"arguments\":\"" + call_.arguments + "\"";
+    if (value) {
+      if (const Value* affected = field(*value, "affected")) more += ",\"affected\":" + to_json(*affected).dump();
+      if (const Value* route = field(*value, "route"))
+        if (const Value* node = field(*route, "node")) more += ",\"node\":" + to_json(*node).dump();
+    }
+    journal_->add(audit_line(call_.user->name(), call_.method, call_.transport, fault ? codes(fault->kind()).name : "ok", more + ",\"ms\":" + ms));
+  }
+
+  Reply outer_;
+  const Watched call_;
+  Journal* const journal_;
+  const Clock::time_point started_;
+  Timer time_;
+  bool left_ = false;
+};
+
+}  // namespace
+
+Reply watch(Reply outer, Watched call, Journal* journal) {
+  auto watch = std::make_shared<Watch>(std::move(outer), std::move(call), journal);
+  watch->start();
+  return Reply(std::move(watch));
+}
+
+std::string audit_line(std::string_view user, std::string_view method, std::string_view transport, std::string_view outcome, std::string_view more) {
+  const auto now = std::chrono::system_clock::now();
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  char at[40], millis[8];
+  std::strftime(at, sizeof at, "%Y-%m-%dT%H:%M:%S", &utc);
+  std::snprintf(millis, sizeof millis, ".%03d", static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000));
+  // Names that callers choose are quoted as JSON: none can begin a line of his own.
+  auto quoted = [](std::string_view text) { return nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace); };
+  return "{\"at\":\"" + std::string(at) + millis + "Z\",\"user\":" + quoted(user) + ",\"method\":" + quoted(method) + ",\"over\":" + quoted(transport) +
+         ",\"outcome\":" + quoted(outcome) + std::string(more) + "}";
+}
+
+}  // namespace sluice::access

@@ -1,0 +1,316 @@
+"""Who may call what: logins, roles, limits and the audit log, on each wire."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+import urllib.error
+import urllib.request
+import xmlrpc.client
+
+sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "examples/1_hello"))
+from gateway import SLUICE, Gateway, wait_for
+from zerorpc_client import Client, RemoteError
+
+PASSWORD = "correct horse"
+DENIED, OVERLOADED, TOO_LARGE, DEADLINE = -32003, -32010, -32016, -32011
+
+CONFIG = """
+[access]
+users = "{folder}/users"
+audit = "{folder}/audit.log"
+anonymous = ["nothing"]
+
+[sql]
+statements = "{folder}/statements"
+
+[role.nothing]
+[role.all]
+methods = ["*"]
+statements = "write"
+[role.reader]
+methods = ["sql.*", "system.*"]
+statements = "read"
+[role.named]
+methods = ["sql.*", "city.*", "system.*"]
+[role.elsewhere]
+methods = ["sql.*"]
+statements = "write"
+databases = ["archive*"]
+[role.one_a_second]
+methods = ["add", "system.multicall"]
+calls_per_s = 1
+[role.few]
+methods = ["*"]
+statements = "write"
+in_flight = 1
+answer_rows = 3
+answer_bytes = 2000
+call_ms = 300
+[role.only_multicall]
+methods = ["system.multicall"]
+"""
+ROLES = ["all", "reader", "named", "elsewhere", "one_a_second", "few", "only_multicall", "nothing"]
+
+
+def user(*arguments, stdin=""):
+    return subprocess.run([SLUICE, "user", *arguments], input=stdin, capture_output=True, text=True, timeout=60)
+
+
+def setUpModule():
+    global folder, gateway, tokens
+    folder = tempfile.TemporaryDirectory(prefix="sluice-access-")
+    os.mkdir(f"{folder.name}/statements")
+    with open(f"{folder.name}/statements/city.sql", "w") as f:
+        f.write("-- name: city.count\n-- read\n-- Counts.\nSELECT count(*) FROM sqlite_master\n")
+    users = f"{folder.name}/users"
+    tokens = {}
+    for role in ROLES:
+        made = user("add", role, "--role", role, "--token", "--users", users)
+        assert made.returncode == 0, made.stderr
+        tokens[role] = made.stdout.strip()
+    assert user("add", "ann", "--role", "all", "--users", users, stdin=PASSWORD + "\n").returncode == 0
+    gateway = Gateway(config=CONFIG.format(folder=folder.name))
+    as_user("all").sql.execute("CREATE TABLE city(name)")
+
+
+def tearDownModule():
+    assert gateway.stop() == 0
+    folder.cleanup()
+
+
+def as_user(role):
+    return xmlrpc.client.ServerProxy(gateway.url, headers=[("Authorization", "Bearer " + tokens[role])])
+
+
+def post(authorization=None, gateway_url=None):
+    """The status and headers of a call of add."""
+    request = urllib.request.Request(gateway_url or gateway.url, xmlrpc.client.dumps((3, 4), "add").encode(), {"Content-Type": "text/xml"})
+    if authorization:
+        request.add_header("Authorization", authorization)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.headers
+    except urllib.error.HTTPError as refused:
+        refused.close()
+        return refused.code, refused.headers
+
+
+def basic(name, password):
+    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+
+
+def audit():
+    with open(f"{folder.name}/audit.log") as f:
+        return [json.loads(line) for line in f]
+
+
+class Case(unittest.TestCase):
+    def fault(self, code, call, *args):
+        with self.assertRaises(xmlrpc.client.Fault) as caught:
+            call(*args)
+        self.assertEqual(caught.exception.faultCode, code, caught.exception.faultString)
+        return caught.exception.faultString
+
+
+class Logins(Case):
+    def test_a_password_in_the_url_as_xmlrpc_client_sends_it(self):
+        with xmlrpc.client.ServerProxy(gateway.url.replace("://", f"://ann:{PASSWORD.replace(' ', '%20')}@")) as server:
+            self.assertEqual(server.add(3, 4), 7)
+
+    def test_a_token_in_a_header(self):
+        self.assertEqual(as_user("all").add(3, 4), 7)
+
+    def test_the_second_call_with_a_password_is_not_hashed_again(self):
+        post(basic("ann", PASSWORD))
+        started = time.monotonic()
+        for _ in range(20):
+            self.assertEqual(post(basic("ann", PASSWORD))[0], 200)
+        self.assertLess(time.monotonic() - started, 1.0)
+
+    def test_nothing_of_a_password_is_stored(self):
+        with open(f"{folder.name}/users") as f:
+            stored = f.read()
+        self.assertNotIn(PASSWORD, stored)
+        for token in tokens.values():
+            self.assertNotIn(token, stored)
+        self.assertIn("$argon2id$", stored)
+        self.assertEqual(os.stat(f"{folder.name}/users").st_mode & 0o777, 0o600)
+
+    def test_malformed_headers_are_refused(self):
+        # By another gateway: each of them is a failure, and this address would have to wait.
+        with Gateway(config=CONFIG.format(folder=folder.name)) as other:
+            for header in ["Basic !!!", "Digest x", "Basic " + "A" * 9000, basic("ann", "wrong")]:
+                status, headers = post(header, other.url)
+                self.assertEqual(status, 401, header[:20])
+                self.assertIn('Basic realm="sluice"', headers.get_all("WWW-Authenticate")[0])
+
+    def test_who_fails_must_wait_longer_each_time_but_a_token_need_not(self):
+        with Gateway(config=CONFIG.format(folder=folder.name)) as other:
+            statuses = [post(basic("ann", f"wrong {n}"), other.url)[0] for n in range(6)]
+            self.assertEqual(statuses, [401] * 6)
+            status, headers = post(basic("ann", PASSWORD), other.url)
+            self.assertEqual(status, 429)
+            self.assertGreaterEqual(int(headers["Retry-After"]), 1)
+            self.assertEqual(post("Bearer " + tokens["all"], other.url)[0], 200)
+            wait_for(lambda: post(basic("ann", PASSWORD), other.url)[0] == 200, "the wait to be over")
+
+
+class Roles(Case):
+    def test_every_method_is_denied_to_a_caller_without_the_right(self):
+        methods = as_user("all").system.listMethods()
+        self.assertGreater(len(methods), 30)
+        server, multicall = as_user("nothing"), as_user("only_multicall")
+        with Client(gateway.endpoint) as zerorpc:
+            for name in methods:
+                with self.subTest(method=name):
+                    self.fault(DENIED, getattr(server, name))
+                    with self.assertRaises(RemoteError) as caught:
+                        zerorpc(name)
+                    self.assertEqual(caught.exception.name, "PermissionError")
+                    if name != "system.multicall":
+                        [answer] = multicall.system.multicall([{"methodName": name, "params": []}])
+                        self.assertEqual(answer["faultCode"], DENIED)
+
+    def test_introspection_shows_what_one_may_call(self):
+        listed = as_user("named").system.listMethods()
+        self.assertIn("city.count", listed)
+        self.assertNotIn("add", listed)
+        self.assertNotIn("sql.query", listed)
+        self.assertFalse(as_user("named").system.methodExist("add"))
+        self.fault(-32601, as_user("named").system.methodHelp, "add")
+        with Client(gateway.endpoint) as zerorpc:
+            self.assertEqual(zerorpc._zerorpc_list(), [])
+            self.assertEqual(zerorpc._zerorpc_inspect()["methods"], {})
+
+    def test_a_reader_changes_nothing(self):
+        server = as_user("reader")
+        self.assertEqual(server.sql.query("SELECT 1")["rows"], [[1]])
+        insert = "INSERT INTO city VALUES ('Oslo') RETURNING name"
+        for call in (server.sql.query, server.sql.execute, server.sql.open, server.sql.stream):
+            self.fault(DENIED, call, insert)
+        self.fault(DENIED, server.sql.batch, [[insert, []]])
+        self.fault(DENIED, server.sql.begin)
+        self.fault(DENIED, server.sql.split, False)
+        self.assertEqual(as_user("all").sql.query("SELECT count(*) FROM city WHERE name = 'Oslo'")["rows"], [[0]])
+        self.assertEqual(server.sql.stream("SELECT 1 UNION SELECT 2"), [[1], [2]])
+        cursor = server.sql.open("SELECT 1")
+        self.assertEqual(server.sql.fetch(cursor)["rows"], [[1]])
+
+    def test_a_caller_of_named_statements_runs_no_others(self):
+        server = as_user("named")
+        self.assertEqual(len(server.city.count()["rows"]), 1)
+        for call in (server.sql.query, server.sql.execute, server.sql.open, server.sql.stream, server.sql.explain):
+            self.fault(DENIED, call, "SELECT 1")
+
+    def test_a_database_that_is_not_ones_own(self):
+        self.assertIn("'main'", self.fault(DENIED, as_user("elsewhere").sql.query, "SELECT 1"))
+
+
+class Limits(Case):
+    def test_calls_a_second_also_inside_a_multicall(self):
+        server = as_user("one_a_second")
+        calls = [{"methodName": "add", "params": [1, 2]}] * 5
+        answers = server.system.multicall(calls)
+        self.assertEqual(answers[0], [3])
+        self.assertEqual([answer["faultCode"] for answer in answers[1:]], [OVERLOADED] * 4)
+        wait_for(lambda: server.system.multicall(calls[:1]) == [[3]], "the second to be over")
+
+    def test_rows_bytes_and_time(self):
+        server = as_user("few")
+        three = "SELECT 1 UNION SELECT 2 UNION SELECT 3"
+        self.assertEqual(len(server.sql.query(three)["rows"]), 3)
+        self.fault(TOO_LARGE, server.sql.query, three + " UNION SELECT 4")
+        self.fault(TOO_LARGE, server.sql.stream, three + " UNION SELECT 4")
+        self.fault(TOO_LARGE, server.echo, "x" * 5000)
+        self.fault(DEADLINE, server.probe.sleep, 5000)
+
+    def test_calls_in_flight(self):
+        outcome = []
+
+        def sleep():
+            try:
+                as_user("few").probe.sleep(5000)
+            except xmlrpc.client.Fault as fault:
+                outcome.append(fault.faultCode)
+        busy = threading.Thread(target=sleep)
+        busy.start()
+
+        def refused():
+            try:
+                return as_user("few").add(1, 2) and False
+            except xmlrpc.client.Fault as fault:
+                return fault.faultCode == OVERLOADED
+        wait_for(refused, "a call to be refused while another runs")
+        busy.join()
+        self.assertEqual(outcome, [DEADLINE])
+        self.assertEqual(as_user("few").add(1, 2), 3)
+
+
+class Audit(Case):
+    def test_a_line_for_each_write_and_each_denial(self):
+        as_user("all").sql.execute("INSERT INTO city VALUES (?)", ["line\nbreak"])
+        self.fault(DENIED, as_user("reader").sql.execute, "DELETE FROM city")
+        self.fault(DENIED, as_user("reader").sql.query, "DELETE FROM city")
+        as_user("all").sql.query("INSERT INTO city VALUES ('by query')")
+
+        def lines(**wanted):
+            return [line for line in audit() if all(line.get(key) == value for key, value in wanted.items())]
+        wait_for(lambda: lines(user="all", method="sql.execute", outcome="ok", affected=1), "the line of the write")
+        wait_for(lambda: lines(user="all", method="sql.query", outcome="ok"), "the line of the write that came as a query")
+        wait_for(lambda: lines(user="reader", method="sql.execute", outcome="denied"), "the line of the denial")
+        wait_for(lambda: lines(user="reader", method="sql.query", outcome="denied"), "the line of the denial by what the statement is")
+        [line] = lines(user="all", method="sql.query", outcome="ok")
+        self.assertRegex(line["at"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+        self.assertRegex(line["arguments"], r"^[0-9a-f]{16}$")
+        self.assertEqual(line["over"], "xmlrpc")
+        self.assertNotIn("by query", json.dumps(audit()))  # no values
+
+    def test_no_line_for_a_read(self):
+        as_user("all").sql.query("SELECT 'read this'")
+        as_user("all").sql.execute("INSERT INTO city VALUES ('after')")
+        wait_for(lambda: audit(), "lines")
+        self.assertNotIn("select", json.dumps(audit()).lower())
+
+
+class Command(unittest.TestCase):
+    def test_add_list_remove(self):
+        with tempfile.TemporaryDirectory() as place:
+            users = f"{place}/users"
+            self.assertEqual(user("add", "bob", "--role", "a", "--role", "b", "--users", users, stdin="long enough\n").returncode, 0)
+            token = user("add", "bob", "--role", "a", "--token", "--users", users).stdout
+            self.assertRegex(token, r"^slt_[0-9a-f]{64}\n$")
+            self.assertEqual(user("add", "eve", "--role", "a", "--certificate", "eve.example", "--users", users).returncode, 0)
+            self.assertEqual(user("list", "--users", users).stdout, "bob\tpassword\ta,b\nbob\ttoken\ta\neve\tcertificate\ta\teve.example\n")
+            self.assertEqual(user("remove", "bob", "--users", users).returncode, 0)
+            self.assertEqual(user("list", "--users", users).stdout, "eve\tcertificate\ta\teve.example\n")
+            self.assertIn("has no user 'bob'", user("remove", "bob", "--users", users).stderr)
+
+    def test_what_is_wrong_is_told(self):
+        with tempfile.TemporaryDirectory() as place:
+            users = f"{place}/users"
+            self.assertIn("8 characters at least", user("add", "bob", "--role", "a", "--users", users, stdin="short\n").stderr)
+            self.assertIn("no user's name", user("add", "b:b", "--role", "a", "--users", users, stdin=PASSWORD).stderr)
+            self.assertEqual(user("add", "bob", "--role", "a", stdin=PASSWORD).returncode, 2)
+            with open(users, "w") as f:
+                f.write("# comment\nnonsense\n")
+            self.assertIn(f"{users}:2: expected NAME:ROLE,ROLE:SECRET", user("list", "--users", users).stderr)
+
+    def test_a_role_that_is_not_there(self):
+        with tempfile.TemporaryDirectory() as place:
+            with open(f"{place}/users", "w") as f:
+                f.write("bob:ghost:$token$00\n")
+            with open(f"{place}/sluice.toml", "w") as f:
+                f.write(f'[access]\nusers = "{place}/users"\n')
+            checked = subprocess.run([SLUICE, "check", f"{place}/sluice.toml"], capture_output=True, text=True, timeout=60)
+            self.assertEqual(checked.returncode, 1)
+            self.assertIn("'bob' has the role 'ghost', but the configuration has no [role.ghost]", checked.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
