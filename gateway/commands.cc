@@ -54,9 +54,11 @@ void print(const config::Loaded& loaded) {
   }
 }
 
-int serve(const ServeOptions& options) {
-  config::Loaded loaded;
-  if (!load(options.file, loaded)) return kFailed;
+namespace {
+
+// The file, the environment and the flags together, checked and settled. False when something is wrong, which was told.
+bool assemble(const ServeOptions& options, config::Loaded& loaded) {
+  if (!load(options.file, loaded)) return false;
   config::Settings& settings = loaded.settings;
   auto flag = [&](bool given, const char* key, const char* name, auto& to, const auto& value) {
     if (!given) return;
@@ -70,20 +72,31 @@ int serve(const ServeOptions& options) {
   if (url) settings.databases["main"].url = options.data;
   flag(options.probe, "gateway.probe", "--probe", settings.probe, true);
   flag(options.exposed, "gateway.listen_without_authentication", "--listen-without-authentication", settings.listen_without_authentication, true);
+  if (options.print) return true;
+  check_uses(loaded);
+  for (const std::string& error : loaded.errors) complain(error);
+  config::settle(settings);
+  return loaded.errors.empty();
+}
+
+}  // namespace
+
+int serve(const ServeOptions& options) {
+  config::Loaded loaded;
+  if (!assemble(options, loaded)) return kFailed;
   if (options.print) {
     print(loaded);
     return kWell;
   }
-  check_uses(loaded);
-  if (!loaded.errors.empty()) {
-    for (const std::string& error : loaded.errors) complain(error);
-    return kFailed;
-  }
-  config::settle(settings);
   try {
-    Gateway gateway(settings);
+    Gateway gateway(loaded.settings);
     std::cout << gateway.ready_line() << std::endl;  // at once: somebody waits for this line
-    gateway.run();
+    gateway.run(true, [options]() -> std::optional<config::Settings> {
+      config::Loaded again;
+      if (assemble(options, again)) return std::move(again.settings);
+      complain("the configuration is broken; everything stays as it was");
+      return std::nullopt;
+    });
   } catch (const std::exception& error) {
     complain(error.what());
     return kFailed;

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <iostream>
 #include <stdexcept>
 
+#include "gateway/config/schema.h"
 #include "gateway/listen.h"
 #include "handlers/calc/calc.h"
 #include "handlers/probe/probe.h"
@@ -14,15 +16,22 @@
 
 namespace sluice {
 
-// SIGTERM and SIGINT, read on the first loop like everything else.
+namespace {
+
+sigset_t handled() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
+  return set;
+}
+
+}  // namespace
+
+// SIGTERM, SIGINT and SIGHUP, read on the first loop like everything else.
 class Gateway::Signals final : private Loop::Watcher {
  public:
   Signals(Loop& loop, Gateway& gateway) : loop_(loop), gateway_(gateway) {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    const sigset_t set = handled();
     fd_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     loop_.watch(fd_, EPOLLIN, *this);
   }
@@ -34,7 +43,12 @@ class Gateway::Signals final : private Loop::Watcher {
  private:
   void on_ready(std::uint32_t) override {
     signalfd_siginfo info;
-    while (::read(fd_, &info, sizeof info) == sizeof info) gateway_.drain();
+    while (::read(fd_, &info, sizeof info) == sizeof info) {
+      if (info.ssi_signo == SIGHUP && gateway_.reread_)
+        gateway_.reload();
+      else
+        gateway_.drain();
+    }
   }
   Loop& loop_;
   Gateway& gateway_;
@@ -44,10 +58,7 @@ class Gateway::Signals final : private Loop::Watcher {
 Gateway::Gateway(config::Settings settings, std::vector<std::unique_ptr<Handler>> more) : settings_(std::move(settings)) {
   if (auto problem = exposed(settings_)) throw std::runtime_error(*problem);
   // Before any thread starts: they inherit the mask, so that the signals come to signalfd alone.
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
+  const sigset_t set = handled();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   // As many connections as the system lets us have; the soft limit is for programs that still use select().
@@ -88,6 +99,7 @@ Gateway::Gateway(config::Settings settings, std::vector<std::unique_ptr<Handler>
   for (const std::string& listen : settings_.xmlrpc_listen) {
     xmlrpc::Options options = settings_.xmlrpc;
     options.authenticator = access_.get();
+    options.ready = &ready_;
     std::tie(options.http.host, options.http.port) = host_and_port(listen);
     transports_.push_back(std::make_unique<xmlrpc::Transport>(*dispatcher_, loops, options));
   }
@@ -104,6 +116,7 @@ Gateway::~Gateway() {
   for (auto& thread : threads_) thread.join();
   signals_.reset();
   patience_.reset();
+  watchdog_.reset();
   transports_.clear();
   workers_.reset();
   lock_stores_.reset();
@@ -130,10 +143,16 @@ std::string Gateway::ready_line() const {
   return line + " sql " + databases_->describe();
 }
 
-void Gateway::run(bool on_signals) {
+void Gateway::run(bool on_signals, Reread reread) {
+  reread_ = std::move(reread);
   if (on_signals) signals_ = std::make_unique<Signals>(*loops_.front(), *this);
   patience_ = std::make_unique<Timer>(*loops_.front());
   for (std::size_t i = 1; i < loops_.size(); ++i) threads_.emplace_back([loop = loops_[i].get()] { loop->run(); });
+  std::vector<Loop*> loops;
+  for (auto& loop : loops_) loops.push_back(loop.get());
+  watchdog_ = std::make_unique<lifecycle::Watchdog>(std::move(loops));
+  ready_ = true;
+  lifecycle::notify("READY=1");
   loops_.front()->run();
 }
 
@@ -147,6 +166,16 @@ void Gateway::drain() {
     for (auto& loop : loops_) loop->stop();
   };
   if (std::exchange(stopping_, true)) return end();  // asked twice
+  ready_ = false;
+  lifecycle::notify("STOPPING=1");
+  // A load balancer has to notice before it is turned away.
+  patience_->start(std::chrono::milliseconds(settings_.ready_ms), [this] { close_listeners(); });
+}
+
+void Gateway::close_listeners() {
+  auto end = [this] {
+    for (auto& loop : loops_) loop->stop();
+  };
   draining_ = transports_.size();
   if (draining_ == 0) return end();
   patience_->start(std::chrono::milliseconds(settings_.drain_ms), end);
@@ -156,6 +185,42 @@ void Gateway::drain() {
         if (--draining_ == 0) end();
       });
     });
+}
+
+// On the first loop. Files are read and checked on a worker; of signals that come meanwhile one is remembered.
+void Gateway::reload() {
+  if (reloading_) {
+    reload_again_ = true;
+    return;
+  }
+  reloading_ = true;
+  workers_->run([this] {
+    {
+      const lifecycle::Reloading telling;
+      if (auto settings = reread_()) take_over(std::move(*settings));
+    }
+    loops_.front()->post([this] {
+      reloading_ = false;
+      if (std::exchange(reload_again_, false)) reload();
+    });
+  });
+}
+
+// Users and roles are taken over; the rest is told of, as it would need other listeners, threads or databases.
+void Gateway::take_over(config::Settings fresh) {
+  bool whole = true;
+  for (const config::Key& key : config::keys()) {
+    const bool live = key.section == "access" && key.name != "audit" && !(key.name == "users" && (settings_.access.users.empty() || fresh.access.users.empty()));
+    if (live || key.get(settings_) == key.get(fresh)) continue;
+    std::cerr << "sluice: " << key.full() << " is another now; that needs a restart\n";
+    whole = false;
+  }
+  try {
+    if (access_ && !fresh.access.users.empty()) access_->reload(std::move(fresh.access));
+    std::cerr << "sluice: reloaded" << (whole ? "" : ", as far as it can be without a restart") << std::endl;
+  } catch (const std::exception& error) {
+    std::cerr << "sluice: " << error.what() << "; everything stays as it was" << std::endl;
+  }
 }
 
 }  // namespace sluice

@@ -1,13 +1,16 @@
 #pragma once
 // Gateway: the program put together: loops, handlers, transports. compose.cc has THE list of them.
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "gateway/access/access.h"
 #include "gateway/config/settings.h"
 #include "gateway/databases.h"
+#include "gateway/lifecycle/notify.h"
 #include "gateway/lock_stores.h"
 #include "rpc/handler.h"
 #include "rpc/transport.h"
@@ -25,13 +28,20 @@ class Gateway {
   std::string ready_line() const;
   std::vector<std::string> endpoints(std::string_view transport) const;
 
-  // Serves until SIGTERM or SIGINT (or stop()), then drains. A second signal cuts what still runs.
-  void run(bool on_signals = true);
+  // Reads the configuration once more; nullopt when it is broken, which it has told already.
+  using Reread = std::function<std::optional<config::Settings>()>;
+
+  // Serves until SIGTERM or SIGINT (or stop()), then drains. A second signal cuts what still runs. SIGHUP takes over what
+  // `reread` answers, as far as that is possible while running; without one it ends the gateway as SIGTERM does.
+  void run(bool on_signals = true, Reread reread = {});
   void stop();  // as a signal does; from any thread
 
  private:
   class Signals;
   void drain();
+  void close_listeners();
+  void reload();
+  void take_over(config::Settings);
 
   const config::Settings settings_;
   std::vector<std::unique_ptr<Loop>> loops_;  // outlive all that works on them
@@ -45,6 +55,10 @@ class Gateway {
   std::vector<std::thread> threads_;
   std::unique_ptr<Signals> signals_;
   std::unique_ptr<Timer> patience_;
+  std::unique_ptr<lifecycle::Watchdog> watchdog_;
+  std::atomic<bool> ready_{false};  // what GET /ready tells
+  Reread reread_;
+  bool reloading_ = false, reload_again_ = false;
   std::size_t draining_ = 0;
   bool stopping_ = false;
 };

@@ -29,7 +29,9 @@ class Multicall : public Responder, public std::enable_shared_from_this<Multical
     run();
   }
 
-  void set_eager(bool eager) noexcept override { answer_.reply().set_eager(eager); }
+  void set_eager(bool eager) noexcept override {
+    if (answer_.reply()) answer_.reply().set_eager(eager);
+  }
 
   void respond(std::uint64_t, Outcome&& outcome) override {
     if (auto* source = std::get_if<std::unique_ptr<Source>>(&outcome)) {

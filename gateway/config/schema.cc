@@ -38,6 +38,7 @@ const std::array kKeys{
     KEY("gateway", "threads", 0, 256, threads, "event loops; 0: a core less than there are, at least one"),
     KEY("gateway", "workers", 1, 256, workers, "threads for methods that block"),
     KEY("gateway", "drain_ms", 0, kDay, drain_ms, "how long running calls may take to end after SIGTERM"),
+    KEY("gateway", "ready_ms", 0, kDay, ready_ms, "after SIGTERM: how long /ready says no before the listeners close, for load balancers"),
     KEY("gateway", "probe", 0, 0, probe, "serve the probe and validator1 methods"),
     KEY("gateway", "listen_without_authentication", 0, 0, listen_without_authentication,
         "listen on addresses beyond loopback although nobody is asked who he is"),

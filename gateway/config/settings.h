@@ -34,6 +34,7 @@ struct Settings {
   std::int64_t threads = 0;  // 0: a core less than there are, at least one
   std::int64_t workers = 2;
   std::int64_t drain_ms = 30'000;
+  std::int64_t ready_ms = 0;  // between /ready saying no and the listeners' end
   bool probe = false;
   std::string statements;  // a folder; empty: none
 

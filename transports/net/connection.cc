@@ -164,6 +164,10 @@ void Connection::serve() {
       }
     }
     shard_.service.serve(request, *this);
+  } else if (auto page = method == "GET" || method == "HEAD" ? shard_.service.get(parser_->target()) : std::nullopt) {
+    head(page->status, page->content_type, page->body.size(), "Cache-Control: no-store\r\n");
+    if (method == "GET") shard_.output += page->body;
+    finish_request();
   } else if (method == "OPTIONS") {
     head(204, {}, 0, kAllow);
     finish_request();

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -46,6 +47,8 @@ class Service {
   virtual ~Service() = default;
   // Answers by exchange.send(), or makes a Reply of the exchange.
   virtual void serve(const Request&, Exchange&) = 0;
+  // What a GET of `target` answers; nullopt: only POST is served there.
+  virtual std::optional<Response> get(std::string_view target) = 0;
   // Turns the outcome of such a Reply into exchange.send(), at once or later.
   virtual void answer(Exchange&, Outcome&&) = 0;
   // The longest a request may run before answer() is given deadline_exceeded and the work is cancelled.

@@ -35,6 +35,14 @@ void Transport::serve(const http::Request& request, http::Exchange& exchange) {
     run(request.body, exchange);
 }
 
+// For load balancers and supervisors: nobody is asked who he is, nothing is told but yes or no.
+std::optional<http::Response> Transport::get(std::string_view target) {
+  if (target == "/health") return http::Response{.content_type = "text/plain", .body = "well\n"};
+  if (target != "/ready") return std::nullopt;
+  const bool ready = !options_.ready || options_.ready->load(std::memory_order_relaxed);
+  return http::Response{.status = ready ? 200 : 503, .content_type = "text/plain", .body = ready ? "ready\n" : "draining\n"};
+}
+
 void Transport::admit(const http::Request& request, http::Exchange& exchange) {
   const std::string address = exchange.address();
   const Credentials shown{.authorization = request.authorization, .address = address};

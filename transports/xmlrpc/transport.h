@@ -14,6 +14,7 @@ struct Options {
   std::size_t answer_bytes = 64 << 20;      // of one answer's document, before compression
   std::size_t gathered_items = 100'000;     // of a stream that is answered as one array
   std::int64_t call_ms = 60'000;            // the longest a call may run
+  const std::atomic<bool>* ready = nullptr;  // what GET /ready tells; outlives the transport; nullptr: true
   Authenticator* authenticator = nullptr;   // outlives the transport; nullptr: nobody is asked who he is
 };
 
@@ -30,6 +31,7 @@ class Transport final : public sluice::Transport, private http::Service {
  private:
   void serve(const http::Request&, http::Exchange&) override;
   void answer(http::Exchange&, Outcome&&) override;
+  std::optional<http::Response> get(std::string_view target) override;
   void admit(const http::Request&, http::Exchange&);
   void go_on(Authenticator::Verdict, std::string_view body, http::Exchange&);
   void run(std::string_view body, http::Exchange&);
