@@ -5,12 +5,14 @@
 namespace sluice::sql::cluster {
 
 void Health::answered_probe(double ms, Clock::time_point now) noexcept {
-  latency_ms_ = latency_ms_ == 0 ? ms : latency_ms_ * 0.9 + ms * 0.1;
   if (state_ == State::down) {
     state_ = State::up;
     failures_ = 0;
-    latency_ms_ = ms;
-  } else if (state_ == State::ejected && now >= until_) {
+    latency_ms_ = 0;  // how long it was away is no latency
+    return;
+  }
+  latency_ms_ = latency_ms_ == 0 ? ms : latency_ms_ * 0.9 + ms * 0.1;
+  if (state_ == State::ejected && now >= until_) {
     state_ = State::trial;
     trying_ = false;
   }

@@ -57,7 +57,9 @@ int Cluster::pick(const Job& job, bool must_be_fresh) {
     // A second primary is not read from: it tells another history. Neither is a replica that followed an ended timeline past its end.
     const bool strays = !candidate.primary && first && node.known() &&
                         (node.report().primary || node.at().system != first->at().system || (engine_->origins_are_timelines() && node.report().origin != 0 && node.report().origin < first->report().origin && !reached(first->at(), node.at())));
-    candidate.usable = node.known() && node.health().usable() && !strays && !(job.tried >> i & 1);
+    // The primary is what is left when nobody else will do: slow is better than not at all.
+    const bool healthy = candidate.primary ? node.health().state() != Health::State::down : node.health().usable();
+    candidate.usable = node.known() && healthy && !strays && !(job.tried >> i & 1);
     candidate.in_flight = node.in_flight();
     candidate.latency_ms = node.health().latency_ms();
     candidate.weight = settings_.node.weight;

@@ -1,11 +1,13 @@
 #include "handlers/sql/cluster/route.h"
 
+#include <algorithm>
+
 namespace sluice::sql::cluster {
 namespace {
 
 double cost(const Candidate& node) noexcept {
-  // A node that has not answered yet is worth a try: it costs as little as a fast one.
-  const double latency = node.latency_ms > 0 ? node.latency_ms : 0.1;
+  // Below a millisecond it is the calls in flight that tell nodes apart: else the one that was a little faster once would get them all.
+  const double latency = std::max(node.latency_ms, 1.0);
   return static_cast<double>(node.in_flight + 1) * latency / static_cast<double>(node.weight);
 }
 

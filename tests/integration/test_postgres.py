@@ -1,0 +1,300 @@
+"""sql.* over a real PostgreSQL cluster, through two gateways and both transports: nobody reads less than was written, whatever breaks."""
+
+import itertools
+import os
+import sys
+import threading
+import time
+import unittest
+import xmlrpc.client
+
+sys.path += [os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"), os.path.join(os.environ["SLUICE_SOURCE"], "examples/1_hello")]
+
+import postgres
+import zerorpc_client
+from gateway import Gateway, wait_for
+
+
+def proxy(gateway):
+    return xmlrpc.client.ServerProxy(gateway.url, allow_none=True, use_builtin_types=True)
+
+
+class OverZerorpc:
+    """The sql methods of a gateway by zerorpc, shaped like a ServerProxy."""
+
+    def __init__(self, gateway):
+        self.client = zerorpc_client.Client(gateway.endpoint)
+
+    @property
+    def sql(self):
+        return self
+
+    def __getattr__(self, name):
+        return lambda *args: self.client("sql." + name, *args)
+
+
+def setUpModule():
+    global cluster, gateways
+    cluster = postgres.Postgres(fsync=False)
+    cluster.__enter__()
+    gateways = [Gateway(data=cluster.url()) for _ in range(2)]
+    with proxy(gateways[0]) as g:
+        g.sql.execute("CREATE TABLE pair(id bigint PRIMARY KEY, n int NOT NULL)")
+        g.sql.execute("CREATE TABLE event(id text PRIMARY KEY, round int)")
+
+
+def tearDownModule():
+    for gateway in gateways:
+        gateway.stop()
+    cluster.destroy()
+
+
+class ClusterCase(unittest.TestCase):
+    def setUp(self):
+        self.g = proxy(gateways[0])
+        self.sql = self.g.sql
+        self.addCleanup(self.g("close"))
+
+    def fault(self, words, call, *args):
+        with self.assertRaises(xmlrpc.client.Fault) as caught:
+            call(*args)
+        self.assertIn(words, caught.exception.faultString)
+        return caught.exception
+
+    def nodes(self, gateway=None):
+        with proxy(gateway or gateways[0]) as g:
+            return g.sql.topology()["nodes"]
+
+    def all_up(self):
+        try:
+            wait_for(lambda: all(n["state"] in ("up", "trial") and n["lag_ms"] < 100 for gateway in gateways for n in self.nodes(gateway)), "all nodes to be up again")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {[self.nodes(g) for g in gateways]}") from None
+
+
+class Statements(ClusterCase):
+    def test_a_read_goes_to_a_replica_and_a_write_to_the_primary(self):
+        write = self.sql.execute("INSERT INTO event VALUES (?, 0)", ["first"])
+        self.assertEqual((write["route"]["role"], write["route"]["class"], write["affected"]), ("primary", "write", 1))
+        read = self.sql.query("SELECT id FROM event WHERE id = $1", ["first"], {"after": write["token"]})
+        self.assertEqual(read["rows"], [["first"]])
+        self.assertEqual((read["route"]["role"], read["route"]["class"]), ("replica", "read"))
+
+    def test_every_common_type_travels_both_ways(self):
+        columns = {
+            "b": ("boolean", True), "i2": ("smallint", -3), "i4": ("int", 5), "i8": ("bigint", 2**31 - 1), "f": ("double precision", 0.1), "n": ("numeric", "123456789012345678901234567890.5"),
+            "t": ("text", "Ærøskøbing 🦭 'quoted' \\ ?"), "y": ("bytea", bytes(range(256))), "d": ("date", "2026-02-28"), "j": ("jsonb", '{"a": [1, null]}'),
+            "u": ("uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"), "a": ("int[]", [1, None, 3]), "ta": ("text[]", ["a,b", 'c"d', None, ""]), "x": ("text", None),
+        }
+        self.sql.execute("CREATE TABLE IF NOT EXISTS kinds(" + ", ".join(f"{name} {kind}" for name, (kind, _) in columns.items()) + ", at timestamptz)")
+        values = [value for _, value in columns.values()]
+        w = self.sql.execute(f"INSERT INTO kinds VALUES ({', '.join('?' * (len(values) + 1))})", [*values, xmlrpc.client.DateTime("20260131T12:00:00")])
+        row = self.sql.query("SELECT * FROM kinds", [], {"after": w["token"]})["rows"][0]
+        self.assertEqual(row[:-1], values)
+        self.assertEqual(row[-1].isoformat(), "2026-01-31T12:00:00")
+
+    def test_faults_name_what_is_wrong(self):
+        self.fault('relation "nosuch" does not exist', self.sql.query, "SELECT * FROM nosuch")
+        self.fault("SQLSTATE 23505", self.sql.batch, [["INSERT INTO event VALUES ('twice', 0)"], ["INSERT INTO event VALUES ('twice', 0)"]])
+        self.assertEqual(self.sql.query("SELECT count(*) FROM event WHERE id = 'twice'", [], {"level": "primary"})["rows"], [[0]])
+        self.fault("which other callers share", self.sql.query, "SET search_path = x")
+        self.fault("2 parameters, but 1 were given", self.sql.query, "SELECT ?, ?", [1])
+        self.fault("cannot insert multiple commands", self.sql.query, "SELECT 1; SELECT 2")
+        self.fault("signed by a gateway", self.sql.query, "SELECT 1", [], {"after": "s1.1.0-1-1.000000000000000000000000"})
+
+    def test_one_that_fails_takes_no_neighbour_along(self):
+        client = zerorpc_client.Client(gateways[0].endpoint)
+        good, bad = [], []
+
+        def call(i):
+            mine = zerorpc_client.Client(gateways[0].endpoint)
+            for _ in range(30):
+                try:
+                    good.append(mine("sql.query", "SELECT 1 / ?::int", [0 if i % 4 == 0 else 1])["rows"])
+                except zerorpc_client.RemoteError as error:
+                    bad.append(str(error))
+
+        threads = [threading.Thread(target=call, args=[i]) for i in range(8)]
+        [t.start() for t in threads], [t.join() for t in threads]
+        self.assertEqual((good, len(bad)), ([[[1]]] * 180, 60))
+        self.assertTrue(all("division by zero" in b for b in bad))
+
+    def test_what_a_replica_refuses_runs_on_the_primary_and_is_remembered(self):
+        self.sql.execute("CREATE SEQUENCE IF NOT EXISTS hidden")
+        self.sql.execute("CREATE OR REPLACE VIEW sneaky AS SELECT nextval('hidden') AS n")
+        wait_for(lambda: self.sql.query("SELECT count(*) FROM pg_views WHERE viewname = 'sneaky'")["rows"] == [[1]], "the view to reach the replicas")
+        first = self.sql.query("SELECT n FROM sneaky")
+        second = self.sql.query("SELECT n FROM sneaky")
+        self.assertEqual([first["rows"], second["rows"]], [[[1]], [[2]]])
+        self.assertEqual((second["route"]["role"], second["route"]["class"]), ("primary", "primary"))
+        self.assertIn("would not run it as a read", second["route"]["why"])
+
+    def test_a_transaction_is_one_connection_until_it_ends(self):
+        tx = self.sql.begin()
+        self.sql.execute("INSERT INTO event VALUES ('tx', 1)", [], {"tx": tx})
+        self.assertEqual(self.sql.query("SELECT round FROM event WHERE id = 'tx'", [], {"tx": tx})["rows"], [[1]])
+        self.assertEqual(self.sql.query("SELECT 1 FROM event WHERE id = 'tx'", [], {"level": "latest"})["rows"], [])
+        token = self.sql.commit(tx)["token"]
+        self.assertEqual(self.sql.query("SELECT round FROM event WHERE id = 'tx'", [], {"after": token})["rows"], [[1]])
+        self.fault("no open transaction", self.sql.commit, tx)
+        tx = self.sql.begin({"timeout_ms": 200})
+        self.sql.execute("DELETE FROM event WHERE id = 'tx'", [], {"tx": tx})
+        wait_for(lambda: self.sql.topology()["transactions"] == 0, "the transaction to be rolled back")
+        self.assertEqual(self.sql.query("SELECT round FROM event WHERE id = 'tx'", [], {"level": "latest"})["rows"], [[1]])
+
+    def test_a_failed_transaction_is_not_committed(self):
+        tx = self.sql.begin()
+        self.fault("does not exist", self.sql.execute, "INSERT INTO nosuch VALUES (1)", [], {"tx": tx})
+        self.fault("takes only sql.rollback", self.sql.query, "SELECT 1", [], {"tx": tx})
+        self.fault("was rolled back", self.sql.commit, tx)
+
+    def test_cursors_and_streams_give_their_connections_back(self):
+        statement = "SELECT n, repeat('x', 100) FROM generate_series(1, 5000) AS n"
+        cursor = self.sql.open(statement)
+        rows, end = [], False
+        while not end:
+            part = self.sql.fetch(cursor, 700)
+            rows += part["rows"]
+            end = part["end"]
+        self.assertEqual([r[0] for r in rows], list(range(1, 5001)))
+        client = zerorpc_client.Client(gateways[0].endpoint)
+        self.assertEqual(sum(1 for _ in client.stream("sql.stream", statement)), 5000)
+        for i, _ in enumerate(client.stream("sql.stream", "SELECT generate_series(1, 100000000)")):
+            if i == 10:
+                break
+        for _ in range(40):  # more than there are connections for them
+            self.sql.fetch(self.sql.open(statement), 10000)
+        self.fault("a cursor is for reads", self.sql.fetch, self.sql.open("DELETE FROM event WHERE id = ''"), 1)
+
+    def test_the_switch(self):
+        self.addCleanup(self.sql.split, True)
+        roles = lambda n: [self.sql.query("SELECT 1")["route"]["role"] for _ in range(n)]
+        self.assertEqual(self.sql.split(False), {"split": 0, "shadow": False})
+        self.assertEqual(set(roles(20)), {"primary"})
+        self.sql.split(25)
+        self.assertEqual(roles(100).count("replica"), 25)
+        self.sql.split("shadow")
+        route = self.sql.query("SELECT 1")["route"]
+        self.assertEqual(route["role"], "primary")
+        self.assertIn(route["shadow"], [n["node"] for n in self.nodes() if n["role"] == "replica"])
+
+    def test_a_session_reads_what_it_wrote(self):
+        for i in range(200):
+            name = f"session {i}"
+            self.sql.execute("INSERT INTO event VALUES (?, ?)", [name, i], {"session": "ann"})
+            self.assertEqual(self.sql.query("SELECT round FROM event WHERE id = ?", [name], {"session": "ann"})["rows"], [[i]])
+
+    def test_a_key_makes_a_write_happen_once(self):
+        insert = ["INSERT INTO event VALUES (?, 1) RETURNING id, round", ["keyed"], {"key": "k1"}]
+        first = self.sql.execute(*insert)
+        with proxy(gateways[1]) as other:
+            again = other.sql.execute(*insert)
+            self.assertEqual((again["rows"], again["affected"]), (first["rows"], 1))
+            self.assertIn("used before", again["route"]["why"])
+            self.fault("another statement or other parameters", other.sql.execute, insert[0], ["changed"], {"key": "k1"})
+
+    def test_a_stale_fence_is_refused(self):
+        write = lambda token: self.sql.execute("INSERT INTO event VALUES (?, 1)", [f"fenced {token} {time.time()}"], {"fence": {"lock": "door", "token": token}})
+        write("7"), write("7"), write("9")
+        self.fault("stale fencing token: 8 was given, 9 was seen", write, "8")
+
+
+class Pairs(ClusterCase):
+    """A writes through one gateway, B reads what A wrote through the other."""
+
+    ids = itertools.count(int(time.time() * 1000) * 1000)
+
+    def pairs(self, count, threads=6, before=None):
+        failures, routes = [], []
+
+        def work(i):
+            writer = proxy(gateways[i % 2]) if i % 3 else OverZerorpc(gateways[i % 2])
+            reader = OverZerorpc(gateways[1 - i % 2]) if i % 3 else proxy(gateways[1 - i % 2])
+            try:
+                for n in range(count // threads):
+                    key = next(self.ids)
+                    token = writer.sql.execute("INSERT INTO pair VALUES (?, ?)", [str(key), n])["token"]
+                    read = reader.sql.query("SELECT n FROM pair WHERE id = ?", [str(key)], {"after": token})
+                    routes.append(read["route"]["role"])
+                    if read["rows"] != [[n]]:
+                        failures.append(f"stale: {read}")
+            except Exception as error:
+                failures.append(repr(error))
+
+        workers = [threading.Thread(target=work, args=[i]) for i in range(threads)]
+        [w.start() for w in workers]
+        if before:
+            before()
+        [w.join() for w in workers]
+        self.assertEqual(failures, [])
+        self.assertEqual(len(routes), count // threads * threads)
+        return routes.count("replica") / len(routes)
+
+    def test_without_lag(self):
+        self.assertGreater(self.pairs(3000), 0.8)
+
+    def test_with_a_little_lag(self):
+        [cluster.lag(node, 5) for node in (1, 2)]
+        self.addCleanup(lambda: [cluster.lag(node, 0) for node in (1, 2)])
+        self.pairs(1800)
+
+    def test_with_much_lag_on_one(self):
+        cluster.lag(1, 500)
+        self.addCleanup(cluster.lag, 1, 0)
+        self.pairs(1800)
+
+    def test_with_replay_paused(self):
+        [cluster.pause(node) for node in (1, 2)]
+        try:
+            self.assertEqual(self.pairs(1200), 0)
+        finally:
+            [cluster.resume(node) for node in (1, 2)]
+        self.all_up()
+
+    def test_while_a_replica_is_killed(self):
+        self.pairs(1500, before=lambda: cluster.kill(1))
+        cluster.start(1)
+        started = time.monotonic()
+        self.all_up()
+        self.assertLess(time.monotonic() - started, 5)
+
+    def test_while_a_replica_hangs(self):
+        self.pairs(1500, before=lambda: cluster.freeze(2))
+        left = self.nodes()
+        cluster.thaw(2)
+        self.assertEqual([n["state"] for n in left if n["node"].endswith(str(cluster.node_port(2)))], ["down"])
+        self.all_up()
+
+
+class Hangs(ClusterCase):
+    def test_a_replica_that_hangs_is_left_within_half_a_second(self):
+        self.all_up()
+        cluster.freeze(1)
+        try:
+            slowest = 0
+            until = time.monotonic() + 2
+            while time.monotonic() < until:
+                started = time.monotonic()
+                self.sql.query("SELECT count(*) FROM pair")
+                slowest = max(slowest, time.monotonic() - started)
+        finally:
+            cluster.thaw(1)
+        self.assertLess(slowest, 0.65)
+        self.all_up()
+
+    def test_a_primary_that_hangs_holds_up_writers_for_no_longer_than_they_asked(self):
+        cluster.freeze(cluster.primary)
+        try:
+            started = time.monotonic()
+            with self.assertRaises(xmlrpc.client.Fault) as caught:
+                self.sql.execute("INSERT INTO event VALUES ('hang', 0)", [], {"timeout_ms": 700})
+            self.assertLess(time.monotonic() - started, 1.2)
+            self.assertIn(caught.exception.faultCode, (-32013, -32011))
+            self.assertEqual(self.sql.query("SELECT 1")["rows"], [[1]])
+        finally:
+            cluster.thaw(cluster.primary)
+        self.all_up()
+
+
+if __name__ == "__main__":
+    unittest.main()
