@@ -1,5 +1,6 @@
 #include "handlers/sql/sql.h"
 
+#include "handlers/sql/dialects.h"
 #include "handlers/sql/handle.h"
 #include "handlers/sql/options.h"
 #include "rpc/nearest.h"
@@ -185,7 +186,7 @@ std::vector<Method> Sql::methods() {
       method("close", this, &Sql::close, {"cursor"}, "Closes a cursor before its end. False when it was closed already."),
       free_sql(method("stream", this, &Sql::stream, {"statement", "params", "options"},
              "The rows of a read, one by one, as the caller takes them (zerorpc); an array of them on wires without streams.")),
-      free_sql(method("explain", this, &Sql::explain, {"statement", "options"}, "Where a statement would go and why; nothing is run: {class, why, role}. Options: dialect.")),
+      free_sql(method("explain", this, &Sql::explain, {"statement", "options"}, "Where a statement would go and why; nothing is run: {class, why, role}. Options: db, or dialect (postgresql, mariadb, sqlite), which needs no database.")),
       free_sql(method("split", this, &Sql::split, {"share", "options"},
              "The switch: false sends everything to the primary, true lets reads go elsewhere, a number 0..100 that share of them; \"shadow\" sends none away and records where each would have gone. "
              "Without an argument it only tells: {split, shadow}. Options: db.",
@@ -378,15 +379,19 @@ void Sql::explain(Answer<Struct> answer, std::string statement, MaybeStruct opti
       throw Fault(Fault::Kind::bad_arguments, "explain() has no option " + describe(Value(name)).substr(7) + " with " + describe(value) + "; it takes dialect and db, which are strings");
   }
   Backend& of = backend("explain", db, answer.reply());
-  if (dialect && !(*dialect == Value(of.dialect())))
-    throw Fault(Fault::Kind::bad_arguments, "explain() option 'dialect' must be '" + std::string(of.dialect()) + "', the one served here, not " + describe(*dialect));
-  const bool split = of.split().percent > 0 && !of.split().shadow;
-  of.explain(std::move(statement), std::move(answer.reply()), [split](std::variant<Verdict, Fault> verdict, Reply reply) {
+  auto tell = [split = of.split()](std::variant<Verdict, Fault> verdict, Reply reply) {
     if (auto* fault = std::get_if<Fault>(&verdict)) return reply(std::move(*fault));
     auto& [kind, why] = std::get<Verdict>(verdict);
-    const std::string_view role = kind == Class::session ? "none" : kind == Class::read && split ? "replica" : "primary";
+    const bool leaves = kind == Class::read && split.percent > 0 && !split.shadow;
+    const std::string_view role = kind == Class::session ? "none" : leaves ? "replica" : "primary";
     reply(Value(Struct{{"class", name_of(kind)}, {"why", std::move(why)}, {"role", role}}));
-  });
+  };
+  // A dialect asks what a statement is in itself; the database that is served knows more, of its tables and functions.
+  if (!dialect || (*dialect == Value(of.dialect()) && of.dialect() != "sqlite")) return of.explain(std::move(statement), std::move(answer.reply()), std::move(tell));
+  auto* name = dialect->get_if<std::string>();
+  auto verdict = name ? classify(*name, statement) : std::nullopt;
+  if (!verdict) throw Fault(Fault::Kind::bad_arguments, "explain() option 'dialect' must be 'postgresql', 'mariadb' or 'sqlite', not " + describe(*dialect));
+  tell(std::move(*verdict), std::move(answer.reply()));
 }
 
 namespace {

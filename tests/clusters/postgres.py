@@ -78,7 +78,9 @@ class Postgres(Cluster):
         with open(folder / "postgresql.conf", "a") as f:
             f.write("include 'node.conf'\n")
         (folder / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 trust\nhost replication all 127.0.0.1/32 trust\n")
+        settings, self.settings = self.settings, ""  # a primary without replicas may wait for them
         self.configure(0)
+        self.settings = settings
         self.start(0)
         self.sql(0, "CREATE ROLE app LOGIN", database="postgres")
         self.sql(0, "CREATE DATABASE app OWNER app", database="postgres")
@@ -101,6 +103,8 @@ class Postgres(Cluster):
             self.make_primary()
         with concurrent.futures.ThreadPoolExecutor() as pool:
             list(pool.map(lambda n: self.start(n) if (self.node_folder(n) / "PG_VERSION").exists() else self.make_replica(n), others))
+        self.configure(self.primary)
+        self.sql(self.primary, "SELECT pg_reload_conf()")
 
     def start(self, node):
         if self.pid(node):

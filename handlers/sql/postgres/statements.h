@@ -1,19 +1,13 @@
 #pragma once
 // Statements: what is known of each text that passes by: its class and its placeholders. Kept by text, bounded by bytes; used by one loop.
 
-#include <memory>
 #include <unordered_map>
 
-#include "handlers/sql/backend.h"
-#include "handlers/sql/postgres/placeholders.h"
+#include "handlers/sql/classify/postgres_text.h"
 
 namespace sluice::sql::postgres {
 
-struct Known {
-  Verdict verdict;
-  Numbered marked;                   // with ? as $1
-  std::unique_ptr<Numbered> named;   // with :name as $1; made when first asked for
-};
+using Known = PostgresText;
 
 class Statements {
  public:

@@ -74,6 +74,7 @@ void Sight::look(int action, std::string_view first, std::string_view second, bo
     case SQLITE_CREATE_TEMP_VIEW: return found(Class::session, "temporary objects live in one connection");
     case SQLITE_PRAGMA: {
       const bool tells = one_of(first, kTellingOfATable) || one_of(first, kChecking) || (!has_argument && one_of(first, kTelling));
+      tells_ |= tells;
       if (!tells) found(Class::session, "PRAGMA " + std::string(first) + " acts on the connection or the file");
       return;
     }
@@ -87,7 +88,8 @@ Verdict Sight::verdict(sqlite3_stmt* statement) const {
   // A table-valued function (json_each) declares its columns at first use, which looks like a change of the schema.
   const bool declares = worst_ == Class::write && why_ == kSchema && sqlite3_stmt_readonly(statement);
   if (worst_ == Class::write && !declares) return {worst_, why_};
-  if (!sqlite3_stmt_readonly(statement)) return {Class::write, "SQLite says that it may write"};
+  // PRAGMA journal_mode only tells, and is not called read-only.
+  if (!sqlite3_stmt_readonly(statement) && !tells_) return {Class::write, "SQLite says that it may write"};
   if (worst_ == Class::primary) return {worst_, why_};
   return {Class::read, "SQLite says that it only reads"};
 }

@@ -27,6 +27,7 @@ class Sight {
   void found(Class, std::string why);
 
   Class worst_ = Class::read;
+  bool tells_ = false;  // a PRAGMA that changes nothing
   std::string why_;
 };
 

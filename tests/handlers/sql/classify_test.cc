@@ -54,7 +54,7 @@ const Case kCases[] = {
     {"PRAGMA table_info(t)", kRead},
     {"PRAGMA index_list('t')", kRead},
     {"PRAGMA user_version", kRead},
-    {"PRAGMA journal_mode", kWrite},  // SQLite will not promise that it only reads
+    {"PRAGMA journal_mode", kRead},  // it tells; sqlite3_stmt_readonly calls it a write
     {"PRAGMA foreign_keys", kRead},
     {"PRAGMA integrity_check(1)", kRead},
     {"PRAGMA database_list", kRead},

@@ -7,7 +7,7 @@
 
 #include "rpc/value.h"
 
-namespace sluice::sql::postgres {
+namespace sluice::sql {
 
 struct Numbered {
   std::string text;                // with $1 ... only
@@ -22,4 +22,4 @@ Numbered number_placeholders(std::string_view text, bool named);
 // The parameters in the order of the numbers. Throws Fault (bad_arguments): a number of them that does not fit, a name that is missing.
 std::vector<const Value*> in_order(const Numbered&, const Value& params);
 
-}  // namespace sluice::sql::postgres
+}  // namespace sluice::sql

@@ -1,10 +1,10 @@
-#include "handlers/sql/postgres/placeholders.h"
+#include "handlers/sql/classify/placeholders.h"
 
 #include <gtest/gtest.h>
 
 #include "rpc/fault.h"
 
-namespace sluice::sql::postgres {
+namespace sluice::sql {
 namespace {
 
 TEST(Placeholders, marks_become_numbers_outside_of_quotes) {
@@ -53,4 +53,4 @@ TEST(Placeholders, parameters_are_taken_in_order_or_the_fault_says_what_is_missi
 }
 
 }  // namespace
-}  // namespace sluice::sql::postgres
+}  // namespace sluice::sql

@@ -1,11 +1,11 @@
-#include "handlers/sql/postgres/placeholders.h"
+#include "handlers/sql/classify/placeholders.h"
 
 #include <algorithm>
 #include <charconv>
 
 #include "rpc/fault.h"
 
-namespace sluice::sql::postgres {
+namespace sluice::sql {
 namespace {
 
 bool name_start(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || static_cast<unsigned char>(c) >= 0x80; }
@@ -141,4 +141,4 @@ std::vector<const Value*> in_order(const Numbered& statement, const Value& param
   return out;
 }
 
-}  // namespace sluice::sql::postgres
+}  // namespace sluice::sql
