@@ -39,7 +39,9 @@ class Statement {
   Statement from(std::size_t i) const { return Statement(tokens_.subspan(std::min(i, tokens_.size()))); }
   // Behind the parenthesis that closes the one at `i`.
   std::size_t behind(std::size_t i) const {
-    for (int depth = 0; i < size(); ++i) {
+    // A list of columns is short; what is not is looked at once more for each of its commas.
+    const std::size_t end = std::min(size(), i + 2000);
+    for (int depth = 0; i < end; ++i) {
       if (symbol(i, "(")) ++depth;
       if (symbol(i, ")") && --depth == 0) return i + 1;
     }
@@ -64,6 +66,7 @@ void look_within(const Statement& s, Verdict& verdict) {
     const bool calls = s.symbol(i + 1, "(");
     const bool part_of_name = i > 0 && s.symbol(i - 1, ".");
     if (token.kind == Kind::system_variable) worsen(verdict, Class::primary, "it asks a server about itself");
+    if (token.kind == Kind::variable) worsen(verdict, Class::primary, "it reads a variable of the connection");
     if (s.symbol(i, ":=")) worsen(verdict, Class::session, "it sets a variable of the connection");
     if (token.kind == Kind::quoted_name && calls && !names_columns(s, i)) worsen(verdict, Class::primary, "it calls a function whose effects are not known");
     if (token.kind != Kind::word) continue;
@@ -84,6 +87,7 @@ void look_within(const Statement& s, Verdict& verdict) {
     if (s.word(i, "FOR") && s.word(i + 1, "SHARE")) worsen(verdict, Class::primary, "it locks rows (FOR SHARE)");
     if (s.word(i, "NEXT") && s.word(i + 1, "VALUE")) worsen(verdict, Class::write, "NEXT VALUE FOR moves a sequence");
     if (s.word(i, "PREVIOUS") && s.word(i + 1, "VALUE")) worsen(verdict, Class::primary, "PREVIOUS VALUE FOR tells what the connection itself did before");
+    if (s.word(i, "SQL_CALC_FOUND_ROWS")) worsen(verdict, Class::primary, "the connection remembers SQL_CALC_FOUND_ROWS");
     if (s.word(i, "PROCEDURE")) worsen(verdict, Class::primary, "it has a PROCEDURE clause");
     if (calls && !names_columns(s, i)) {
       const auto effect = mariadb::effect_of(token.text, s.symbol(i + 2, ")"));
@@ -118,7 +122,8 @@ Verdict classify_show(const Statement& s) {
   return verdict;
 }
 
-Verdict classify_one(const Statement& s);
+constexpr int kDeepest = 8;  // statements within each other: ANALYZE, SET STATEMENT ... FOR
+Verdict classify_one(const Statement& s, int depth = 0);
 
 Verdict classify_explain(const Statement& s) {
   std::size_t i = 1;
@@ -131,11 +136,11 @@ Verdict classify_explain(const Statement& s) {
   return {Class::primary, "it is not understood"};
 }
 
-Verdict classify_set(const Statement& s) {
+Verdict classify_set(const Statement& s, int depth) {
   if (s.word(1, "STATEMENT")) {
     for (std::size_t i = 2; i < s.size(); ++i) {
       if (!s.word(i, "FOR")) continue;
-      Verdict inner = classify_one(s.from(i + 1));
+      Verdict inner = classify_one(s.from(i + 1), depth + 1);
       if (inner.kind == Class::read) inner = {Class::primary, "it runs under settings of its own (SET STATEMENT)"};
       return inner;
     }
@@ -149,7 +154,8 @@ Verdict classify_set(const Statement& s) {
   return {Class::session, "it changes settings of the connection"};
 }
 
-Verdict classify_one(const Statement& s) {
+Verdict classify_one(const Statement& s, int depth) {
+  if (depth > kDeepest) return {Class::primary, "it is not understood"};
   std::size_t first = 0;
   while (s.symbol(first, "(")) ++first;
   if (s.any_of(first, {"SELECT", "VALUES"}) || s.word(first, "WITH")) return classify_select(s);
@@ -159,9 +165,9 @@ Verdict classify_one(const Statement& s) {
   if (s.word(0, "ANALYZE")) {
     if (s.any_of(1, {"TABLE", "LOCAL", "NO_WRITE_TO_BINLOG"})) return {Class::write, "it stores statistics"};
     const std::size_t i = s.word(1, "FORMAT") ? 4 : 1;
-    return classify_one(s.from(i));  // runs the statement
+    return classify_one(s.from(i), depth + 1);  // runs the statement
   }
-  if (s.word(0, "SET")) return classify_set(s);
+  if (s.word(0, "SET")) return classify_set(s, depth);
   if (s.word(0, "BEGIN") && s.word(1, "NOT")) return {Class::write, "it is a program"};
   if (s.word(0, "START") && !s.word(1, "TRANSACTION")) return {Class::write, "it changes the server's replication"};
   if (s.any_of(0, {"BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "XA"})) return {Class::session, "it is of a transaction that the connection has open"};
@@ -170,6 +176,10 @@ Verdict classify_one(const Statement& s) {
   if (s.any_of(0, {"PREPARE", "EXECUTE", "DEALLOCATE"}) || (s.word(0, "DROP") && s.word(1, "PREPARE")))
     return {Class::session, "it is of statements that the connection has prepared; the gateway prepares by itself"};
   if (s.word(0, "USE")) return {Class::session, "it changes the connection's default database; name the database in the statement"};
+  if (s.word(0, "GET")) return {Class::session, "it tells what the connection itself did before; errors come with the call's fault"};
+  if (s.word(0, "LOAD"))
+    for (std::size_t i = 1; i < 5; ++i)
+      if (s.word(i, "LOCAL")) return {Class::session, "it takes over the connection (LOCAL); use INSERT"};
   if (s.word(0, "HANDLER")) return {Class::session, "it is of a table that the connection has open"};
   const bool temporary = (s.any_of(0, {"CREATE", "DROP"}) && s.word(1, "TEMPORARY")) || (s.word(0, "CREATE") && s.word(1, "OR") && s.word(3, "TEMPORARY"));
   if (temporary) return {Class::session, "a temporary table is the connection's own"};
