@@ -7,6 +7,7 @@
 #include "transports/xmlrpc/reader.h"
 #include "transports/xmlrpc/writer.h"
 #include "transports/zerorpc/client.h"
+#include "transports/zerorpc/keys.h"
 
 namespace sluice {
 namespace {
@@ -17,8 +18,7 @@ std::string is_it_running(const std::string& url) { return url + ": is `sluice s
 // basic plane and drops digits of doubles.
 class XmlRpcCaller final : public Caller {
  public:
-  XmlRpcCaller(std::string url, int timeout_ms)
-      : url_(std::move(url)), curl_(xmlrpc_c::clientXmlTransport_curl::constrOpt().timeout(static_cast<unsigned>(timeout_ms)).user_agent("sluice")) {}
+  XmlRpcCaller(std::string url, int timeout_ms, const Proofs& proofs) : url_(std::move(url)), curl_(options(timeout_ms, proofs)) {}
 
   std::optional<Value> call(const std::string& method, const Value::Array& args, const std::function<void(Value&&)>&) override {
     std::string request, answer;
@@ -41,6 +41,13 @@ class XmlRpcCaller final : public Caller {
   }
 
  private:
+  static xmlrpc_c::clientXmlTransport_curl::constrOpt options(int timeout_ms, const Proofs& proofs) {
+    xmlrpc_c::clientXmlTransport_curl::constrOpt options;
+    options.timeout(static_cast<unsigned>(timeout_ms)).user_agent("sluice");
+    if (!proofs.ca.empty()) options.cainfo(proofs.ca);
+    if (!proofs.certificate.empty()) options.ssl_cert(proofs.certificate).sslkey(proofs.key.empty() ? proofs.certificate : proofs.key);
+    return options;
+  }
   static constexpr std::size_t kMostBytes = 1 << 30;
   const std::string url_;
   xmlrpc_c::clientXmlTransport_curl curl_;
@@ -48,7 +55,8 @@ class XmlRpcCaller final : public Caller {
 
 class ZerorpcCaller final : public Caller {
  public:
-  ZerorpcCaller(std::string endpoint, int timeout_ms) : endpoint_(std::move(endpoint)), timeout_ms_(timeout_ms), client_(endpoint_, options(timeout_ms)) {}
+  ZerorpcCaller(std::string endpoint, int timeout_ms, const Proofs& proofs)
+      : endpoint_(std::move(endpoint)), timeout_ms_(timeout_ms), client_(endpoint_, options(timeout_ms, proofs)) {}
 
   std::optional<Value> call(const std::string& method, const Value::Array& args, const std::function<void(Value&&)>& on_item) override {
     try {
@@ -63,9 +71,15 @@ class ZerorpcCaller final : public Caller {
   }
 
  private:
-  static zerorpc::ClientOptions options(int timeout_ms) {
+  static zerorpc::ClientOptions options(int timeout_ms, const Proofs& proofs) {
     zerorpc::ClientOptions options;
     options.timeout_ms = timeout_ms;
+    if (!proofs.server_key.empty()) {
+      const auto keys = proofs.keys.empty() ? zerorpc::make_keys() : zerorpc::load_keys(proofs.keys);
+      options.server_key = proofs.server_key;
+      options.public_key = keys.public_key;
+      options.secret_key = keys.secret_key;
+    }
     return options;
   }
   const std::string endpoint_;
@@ -81,9 +95,10 @@ Value Caller::call(const std::string& method, const Value::Array& args) {
   return result ? std::move(*result) : Value(std::move(items));
 }
 
-std::unique_ptr<Caller> connect(const std::string& url, int timeout_ms) {
-  if (url.starts_with("http://") || url.starts_with("https://")) return std::make_unique<XmlRpcCaller>(url, timeout_ms);
-  if (url.starts_with("tcp://") || url.starts_with("ipc://")) return std::make_unique<ZerorpcCaller>(url, timeout_ms);
+std::unique_ptr<Caller> connect(const std::string& url, int timeout_ms, const Proofs& proofs) {
+  if (url.starts_with("http://") || url.starts_with("https://")) return std::make_unique<XmlRpcCaller>(url, timeout_ms, proofs);
+  if (url.starts_with("tcp://") || url.starts_with("ipc://")) return std::make_unique<ZerorpcCaller>(url, timeout_ms, proofs);
+  if (url.starts_with("curve+")) return connect(url.substr(6), timeout_ms, proofs);
   throw std::invalid_argument("'" + url + "' is no URL to call; expected http://HOST:PORT, tcp://HOST:PORT or ipc://FILE");
 }
 

@@ -28,7 +28,13 @@ class Caller {
   Value call(const std::string& method, const Value::Array& args);  // a stream as an array
 };
 
+// How a caller shows who he is, and knows whom he talks to. What is empty is not used.
+struct Proofs {
+  std::string ca, certificate, key;  // files in PEM, for https://
+  std::string server_key, keys;      // CURVE: the server's public key; a file of `sluice keygen`
+};
+
 // http:// by xmlrpc-c's client, tcp:// and ipc:// by our zerorpc client. Throws std::invalid_argument for another URL.
-std::unique_ptr<Caller> connect(const std::string& url, int timeout_ms);
+std::unique_ptr<Caller> connect(const std::string& url, int timeout_ms, const Proofs& = {});
 
 }  // namespace sluice

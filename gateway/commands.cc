@@ -20,10 +20,10 @@ void complain(const std::string& what) { std::cerr << "sluice: " << what << "\n"
 // What only shows when the settings are put to use, but can be told without a port or a database.
 void check_uses(config::Loaded& loaded) {
   try {
-    for (const std::string& listen : loaded.settings.xmlrpc_listen) host_and_port(listen);
+    for (const std::string& listen : loaded.settings.xmlrpc_listen) read_listener(listen);
     for (const std::string& endpoint : loaded.settings.zerorpc_listen)
-      if (!endpoint.starts_with("tcp://") && !endpoint.starts_with("ipc://"))
-        loaded.errors.push_back("zerorpc.listen: '" + endpoint + "' is no endpoint; expected tcp://HOST:PORT or ipc://FILE");
+      if (!endpoint.starts_with("tcp://") && !endpoint.starts_with("ipc://") && !endpoint.starts_with("curve+tcp://"))
+        loaded.errors.push_back("zerorpc.listen: '" + endpoint + "' is no endpoint; expected tcp://HOST:PORT, curve+tcp://HOST:PORT or ipc://FILE");
     if (loaded.errors.empty())
       if (auto problem = exposed(loaded.settings)) loaded.errors.push_back(*problem);
     if (!loaded.settings.access.users.empty()) access::check(loaded.settings.access);
@@ -159,7 +159,7 @@ int call(const CallOptions& options) {
   const int indent = options.compact || !::isatty(STDOUT_FILENO) ? -1 : 2;
   auto show = [&](const Value& value, int how) { std::cout << to_json(value).dump(how, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << std::endl; };
   try {
-    auto caller = connect(options.url, static_cast<int>(options.timeout_s * 1000));
+    auto caller = connect(options.url, static_cast<int>(options.timeout_s * 1000), options.proofs);
     if (options.method.empty()) {
       list_methods(*caller);
       return kWell;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "gateway/caller.h"
 #include "gateway/config/load.h"
 
 namespace sluice::commands {
@@ -29,6 +30,7 @@ struct CallOptions {
   std::string url, method;
   std::vector<std::string> args;
   double timeout_s = 30;
+  Proofs proofs;
   bool compact = false;
 };
 int call(const CallOptions&);

@@ -13,6 +13,7 @@
 #include "handlers/calc/calc.h"
 #include "handlers/probe/probe.h"
 #include "handlers/sql/named.h"
+#include "transports/zerorpc/keys.h"
 
 namespace sluice {
 
@@ -100,12 +101,17 @@ Gateway::Gateway(config::Settings settings, std::vector<std::unique_ptr<Handler>
     xmlrpc::Options options = settings_.xmlrpc;
     options.authenticator = access_.get();
     options.ready = &ready_;
-    std::tie(options.http.host, options.http.port) = host_and_port(listen);
+    const Listener at = read_listener(listen);
+    options.http.host = at.host;
+    options.http.port = at.port;
+    if (at.security != Listener::Security::plain)
+      options.http.tls = tls_.emplace_back(std::make_shared<http::Tls>(settings_.tls, at.security == Listener::Security::mutual));
     transports_.push_back(std::make_unique<xmlrpc::Transport>(*dispatcher_, loops, options));
   }
   if (!settings_.zerorpc_listen.empty()) {
     zerorpc::Options options = settings_.zerorpc;
     options.authenticator = access_.get();
+    if (!settings_.curve_keys.empty()) options.router.curve_secret = zerorpc::load_keys(settings_.curve_keys).secret_key;
     transports_.push_back(std::make_unique<zerorpc::Transport>(*loops.front(), *dispatcher_, std::move(options)));
   }
   for (auto& transport : transports_) transport->start();
@@ -216,6 +222,7 @@ void Gateway::take_over(config::Settings fresh) {
     whole = false;
   }
   try {
+    for (const auto& tls : tls_) tls->reload();
     if (access_ && !fresh.access.users.empty()) access_->reload(std::move(fresh.access));
     std::cerr << "sluice: reloaded" << (whole ? "" : ", as far as it can be without a restart") << std::endl;
   } catch (const std::exception& error) {

@@ -57,6 +57,7 @@ class Gateway {
   std::unique_ptr<Timer> patience_;
   std::unique_ptr<lifecycle::Watchdog> watchdog_;
   std::atomic<bool> ready_{false};  // what GET /ready tells
+  std::vector<std::shared_ptr<http::Tls>> tls_;  // of the listeners that speak it
   Reread reread_;
   bool reloading_ = false, reload_again_ = false;
   std::size_t draining_ = 0;

@@ -6,6 +6,7 @@
 
 #include <charconv>
 #include <stdexcept>
+#include <tuple>
 
 namespace sluice {
 
@@ -23,6 +24,20 @@ std::pair<std::string, std::uint16_t> host_and_port(const std::string& listen) {
   auto [stop, error] = std::from_chars(listen.data() + colon + 1, end, port);
   if (error != std::errc() || stop != end || colon + 1 == listen.size()) fail();
   return {host, port};
+}
+
+Listener read_listener(const std::string& listen) {
+  Listener out;
+  std::string rest = listen;
+  for (const auto& [scheme, security] : {std::pair<std::string_view, Listener::Security>{"http://", Listener::Security::plain},
+                                         {"https://", Listener::Security::tls},
+                                         {"mtls://", Listener::Security::mutual}}) {
+    if (!listen.starts_with(scheme)) continue;
+    out.security = security;
+    rest = listen.substr(scheme.size());
+  }
+  std::tie(out.host, out.port) = host_and_port(rest);
+  return out;
 }
 
 bool is_loopback(const std::string& host) {
@@ -43,16 +58,19 @@ bool is_loopback(const std::string& host) {
 
 std::optional<std::string> exposed(const config::Settings& settings) {
   if (settings.listen_without_authentication) return std::nullopt;
-  auto refuse = [](const std::string& endpoint) {
+  const bool asked = !settings.access.users.empty();
+  auto refuse = [&](const std::string& endpoint) {
     return "refusing to listen on " + endpoint +
-           ": it can be reached from other machines, and nobody is asked who he is. Listen on 127.0.0.1, or, if that is what you want, say "
+           ": it can be reached from other machines, and " + (settings.access.users.empty() ? "nobody is asked who he is" : "all that is said can be read on the way") +
+           ". Listen on 127.0.0.1, or with access.users on https://, mtls:// and curve+tcp://, or, if that is what you want, say "
            "--listen-without-authentication (gateway.listen_without_authentication = true)";
   };
   for (const std::string& listen : settings.xmlrpc_listen)
-    if (!is_loopback(host_and_port(listen).first)) return refuse(listen);
+    if (const Listener at = read_listener(listen); !is_loopback(at.host) && (!asked || at.security == Listener::Security::plain)) return refuse(listen);
   for (const std::string& endpoint : settings.zerorpc_listen) {
-    if (!endpoint.starts_with("tcp://")) continue;  // ipc: a file of this machine
-    const std::string address = endpoint.substr(6);
+    if (endpoint.starts_with("ipc://")) continue;  // a file of this machine
+    if (asked && endpoint.starts_with("curve+")) continue;
+    const std::string address = endpoint.substr(endpoint.find("://") + 3);
     const auto colon = address.rfind(':');
     std::string host = address.substr(0, colon);
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);

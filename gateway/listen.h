@@ -10,6 +10,15 @@
 
 namespace sluice {
 
+// Where XML-RPC is listened for: HOST:PORT, https://HOST:PORT, or mtls://HOST:PORT, which serves nobody without a certificate.
+struct Listener {
+  enum class Security { plain, tls, mutual };
+  std::string host;
+  std::uint16_t port = 0;
+  Security security = Security::plain;
+};
+Listener read_listener(const std::string& listen);  // throws std::runtime_error
+
 // "127.0.0.1:4242" or "[::1]:4242" taken apart. Throws std::runtime_error.
 std::pair<std::string, std::uint16_t> host_and_port(const std::string& listen);
 

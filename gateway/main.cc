@@ -38,6 +38,11 @@ int main(int argc, char** argv) {
   call_command->add_option("URL", call.url, "http://HOST:PORT, tcp://HOST:PORT or ipc://FILE")->required();
   call_command->add_option("METHOD", call.method, "Name of the method, followed by its arguments as JSON;\nwhat is no JSON is a string; - reads standard input");
   call_command->add_option("--timeout", call.timeout_s, "Seconds to wait for the answer (30)")->check(CLI::PositiveNumber)->type_name("SECONDS");
+  call_command->add_option("--ca", call.proofs.ca, "https: certificates that vouch for the server's, in place of the system's")->type_name("FILE");
+  call_command->add_option("--cert", call.proofs.certificate, "https: a certificate of one's own")->type_name("FILE");
+  call_command->add_option("--key", call.proofs.key, "https: its key, when it is not in the same file")->type_name("FILE");
+  call_command->add_option("--server-key", call.proofs.server_key, "zerorpc: the server's CURVE public key")->type_name("KEY");
+  call_command->add_option("--curve-keys", call.proofs.keys, "zerorpc: a file of `sluice keygen`; without one, a key for this call alone")->type_name("FILE");
   call_command->add_flag("--compact", call.compact, "Answers on one line, on a terminal too");
   // Not an option of several values: CLI11 would take a JSON array apart at its commas.
   call_command->prefix_command();
@@ -81,6 +86,11 @@ int main(int argc, char** argv) {
   kinds->require_option(0, 1);
   user_action("list", "List the users with their kinds of login and their roles", commands::user_list);
   user_action("remove", "Remove a user with all of his logins", commands::user_remove)->add_option("NAME", user.name)->required();
+
+  std::string key_file;
+  auto* keygen_command = app.add_subcommand("keygen", "Make a CURVE key pair for zerorpc, and print its public key");
+  keygen_command->add_option("FILE", key_file, "Where the pair goes, readable by its owner alone")->required();
+  keygen_command->callback([&] { result = commands::keygen(key_file); });
 
   app.add_subcommand("version", "Print the version")->callback([] { std::cout << "sluice " << kVersion << "\n"; });
 

@@ -9,6 +9,7 @@
 
 #include "gateway/access/users.h"
 #include "gateway/commands.h"
+#include "transports/zerorpc/keys.h"
 
 namespace sluice::commands {
 namespace {
@@ -91,7 +92,7 @@ int user_add(const UserOptions& options) {
       login.proof = access::Proof::certificate;
       login.secret = options.certificate;
     } else if (!options.key.empty()) {
-      if (options.key.size() != 40) throw std::invalid_argument("a CURVE public key has 40 characters, as `sluice keygen` prints them; this one has " + std::to_string(options.key.size()));
+      if (!zerorpc::is_key(options.key)) throw std::invalid_argument("a CURVE public key has 40 characters, as `sluice keygen` prints them; '" + options.key + "' is none");
       login.proof = access::Proof::key;
       login.secret = options.key;
     } else {
@@ -122,6 +123,15 @@ int user_remove(const UserOptions& options) {
     if (std::erase_if(logins, [&](const access::Login& login) { return login.user == options.name; }) == 0)
       throw std::runtime_error(file + " has no user '" + options.name + "'");
     access::save_users(file, logins);
+    return kWell;
+  });
+}
+
+int keygen(const std::string& file) {
+  return run([&] {
+    const auto keys = zerorpc::make_keys();
+    zerorpc::save_keys(file, keys);
+    std::cout << keys.public_key << std::endl;
     return kWell;
   });
 }

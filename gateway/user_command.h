@@ -1,5 +1,5 @@
 #pragma once
-// `sluice user`: who may log in.
+// `sluice user`: who may log in; and `sluice keygen`.
 
 #include <string>
 #include <vector>
@@ -19,5 +19,8 @@ struct UserOptions {
 int user_add(const UserOptions&);
 int user_list(const UserOptions&);
 int user_remove(const UserOptions&);
+
+// A new CURVE key pair in `file`; prints the public key.
+int keygen(const std::string& file);
 
 }  // namespace sluice::commands

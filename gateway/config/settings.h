@@ -50,6 +50,8 @@ struct Settings {
   std::string lock_file;  // empty: beside the embedded database
   std::int64_t lock_epoch = 0;
   access::Settings access;
+  http::Tls::Files tls;
+  std::string curve_keys;  // a file; empty: no CURVE
 };
 
 }  // namespace sluice::config

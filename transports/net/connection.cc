@@ -48,7 +48,8 @@ std::string_view reason(int status) {
 
 }  // namespace
 
-Connection::Connection(Shard& shard, int fd) : Exchange(shard.loop), shard_(shard), fd_(fd), timer_(shard.loop) {}
+Connection::Connection(Shard& shard, int fd, std::unique_ptr<TlsStream> tls)
+    : Exchange(shard.loop), shard_(shard), fd_(fd), tls_(std::move(tls)), timer_(shard.loop) {}
 
 Connection::~Connection() {
   if (fd_ < 0) return;
@@ -59,7 +60,7 @@ Connection::~Connection() {
 void Connection::start() {
   // Edge-triggered and for both directions at once: no further epoll_ctl in the connection's life.
   shard_.loop.watch(fd_, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, *this);
-  enter(Phase::idle);
+  enter(tls_ ? Phase::headers : Phase::idle);  // the handshake has no longer than the headers
 }
 
 void Connection::on_ready(std::uint32_t events) {
@@ -70,9 +71,9 @@ void Connection::on_ready(std::uint32_t events) {
     if (phase_ == Phase::running) cancel();
     return close();
   }
-  if (events & (EPOLLIN | EPOLLRDHUP)) readable_ = true;
+  if (events & (EPOLLIN | EPOLLRDHUP) || tls_) readable_ = true;  // TLS may have to write before it can read, and the reverse
   if (events & EPOLLRDHUP) peer_closed_ = true;
-  if ((events & EPOLLOUT) && !out_.empty()) flush();
+  if ((events & EPOLLOUT || tls_) && !out_.empty()) flush();
   read();
   if (peer_closed_ && phase_ == Phase::running && !asked_ && !http_1_0_ && eager()) {
     // Half-closed or gone? An interim response tells: a socket that nobody has any more answers it with a reset.
@@ -82,19 +83,31 @@ void Connection::on_ready(std::uint32_t events) {
   }
 }
 
+ssize_t Connection::receive() {
+  if (tls_) return tls_->recv(shard_.input.data(), shard_.input.size());
+  return ::recv(fd_, shard_.input.data(), shard_.input.size(), 0);
+}
+
+ssize_t Connection::transmit(const char* bytes, std::size_t count) {
+  return tls_ ? tls_->send(bytes, count) : ::send(fd_, bytes, count, MSG_NOSIGNAL);
+}
+
+std::string_view Connection::certificate() { return tls_ ? std::string_view(tls_->peer()) : std::string_view(); }
+
 // Reads as long as there is something to read and room to work on it.
 void Connection::read() {
   while (fd_ >= 0 && readable_ && phase_ != Phase::running && phase_ != Phase::writing) {
-    const ssize_t got = ::recv(fd_, shard_.input.data(), shard_.input.size(), 0);
+    const ssize_t got = receive();
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
       readable_ = false;
+      if (tls_ && phase_ == Phase::headers && !parser_ && tls_->established()) enter(Phase::idle);
       return;
     }
     if (got <= 0) return close();  // between two requests, or in the middle of one that will never be whole
     // A short read has emptied the socket, and the next byte comes with an edge of its own; only an end
     // of input that epoll has already told does not.
-    if (static_cast<std::size_t>(got) < shard_.input.size() && !peer_closed_) readable_ = false;
+    if (static_cast<std::size_t>(got) < shard_.input.size() && !peer_closed_ && !tls_) readable_ = false;
     if (phase_ == Phase::lingering) {
       lingered_ += static_cast<std::size_t>(got);
       if (lingered_ > kLinger) return close();
@@ -282,7 +295,7 @@ void Connection::flush() {
   std::string& data = out_.empty() ? fresh : out_;
   std::size_t sent = 0;
   while (sent < data.size()) {
-    const ssize_t n = ::send(fd_, data.data() + sent, data.size() - sent, MSG_NOSIGNAL);
+    const ssize_t n = transmit(data.data() + sent, data.size() - sent);
     if (n > 0) {
       sent += static_cast<std::size_t>(n);
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
@@ -312,6 +325,7 @@ void Connection::flush() {
 void Connection::sent_all() {
   if (closing_ && phase_ != Phase::running && phase_ != Phase::lingering) {
     // RFC 9112, 9.6: closing with unread bytes would reset the connection and take the answer along.
+    if (tls_) tls_->say_goodbye();
     ::shutdown(fd_, SHUT_WR);
     pending_.clear();
     enter(Phase::lingering);
@@ -364,7 +378,10 @@ void Connection::on_time() {
   auto alive = shared_from_this();
   if (shard_.loop.now() < due_) return arm(due_);
   switch (phase_) {
-    case Phase::headers: refuse(408, "the request's headers did not come within " + std::to_string(shard_.limits.header_ms) + " ms"); break;
+    case Phase::headers:
+      if (tls_ && !tls_->established()) return close();
+      refuse(408, "the request's headers did not come within " + std::to_string(shard_.limits.header_ms) + " ms");
+      break;
     case Phase::body: refuse(408, "the request's body did not come within " + std::to_string(shard_.limits.body_ms) + " ms"); break;
     case Phase::running:
       cancel();

@@ -12,13 +12,14 @@ class Shard;
 
 class Connection final : public Exchange, private Loop::Watcher {
  public:
-  Connection(Shard& shard, int fd);
+  Connection(Shard& shard, int fd, std::unique_ptr<TlsStream> tls);  // tls: nullptr for plain HTTP
   ~Connection() override;
 
   void start();
   void send(Response&&) override;
   void respond(std::uint64_t ticket, Outcome&&) override;
   std::string address() const override;
+  std::string_view certificate() override;
 
   // Answers what runs, then closes; an idle connection closes now.
   void drain();
@@ -30,6 +31,8 @@ class Connection final : public Exchange, private Loop::Watcher {
 
   void on_ready(std::uint32_t events) override;
   void read();
+  ssize_t receive();
+  ssize_t transmit(const char* bytes, std::size_t count);
   void consume(std::string_view bytes);
   void serve();
   void refuse(int status, std::string_view why);
@@ -44,6 +47,7 @@ class Connection final : public Exchange, private Loop::Watcher {
 
   Shard& shard_;
   int fd_;
+  const std::unique_ptr<TlsStream> tls_;
   Phase phase_ = Phase::idle;
   bool readable_ = false;     // epoll said so and we have not read to the end
   bool peer_closed_ = false;  // its sending side; it may still read

@@ -13,6 +13,7 @@
 #include "rpc/loop.h"
 #include "rpc/reply.h"
 #include "transports/net/http_limits.h"
+#include "transports/net/tls.h"
 
 namespace sluice::http {
 
@@ -36,6 +37,7 @@ class Exchange : public Responder, public std::enable_shared_from_this<Exchange>
   virtual void send(Response&&) = 0;        // answers the running request; on loop(), once
   std::uint64_t ticket() const noexcept { return ticket_; }
   virtual std::string address() const = 0;          // the peer's, without its port
+  virtual std::string_view certificate() = 0;       // the common name of the peer's, verified; "" without one
 
  protected:
   std::uint64_t ticket_ = 0;  // of the running request; an answer to an older one is dropped
@@ -62,6 +64,7 @@ class Server {
   struct Options {
     std::string host = "127.0.0.1";  // a numeric address, IPv4 or IPv6
     std::uint16_t port = 0;          // 0: any free one
+    std::shared_ptr<Tls> tls{};      // nullptr: plain HTTP
     Limits limits;
   };
 

@@ -99,10 +99,17 @@ void Shard::on_ready(std::uint32_t) {
 
 void Shard::accept_one(int fd) {
   if (count_.load(std::memory_order_relaxed) >= limits.connections) return turn_away(fd);
+  std::unique_ptr<TlsStream> tls;
+  try {
+    if (options_.tls) tls = options_.tls->accept(fd);
+  } catch (const std::runtime_error&) {  // no memory for it
+    ::close(fd);
+    return;
+  }
   count_.fetch_add(1, std::memory_order_relaxed);
   const auto at = static_cast<std::size_t>(fd);
   if (connections_.size() <= at) connections_.resize(std::max(at + 1, connections_.size() * 2));
-  connections_[at] = std::make_shared<Connection>(*this, fd);
+  connections_[at] = std::make_shared<Connection>(*this, fd, std::move(tls));
   ++open_;
   connections_[at]->start();
 }
@@ -121,7 +128,7 @@ void Shard::turn_away(int fd) {
       "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 52\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
       "too many connections; try again (limits.connections)";
   static_assert(kFull.size() - kFull.find("\r\n\r\n") - 4 == 52);
-  [[maybe_unused]] auto sent = ::send(fd, kFull.data(), kFull.size(), MSG_NOSIGNAL);  // a courtesy
+  [[maybe_unused]] auto sent = options_.tls ? 0 : ::send(fd, kFull.data(), kFull.size(), MSG_NOSIGNAL);  // a courtesy
   ::shutdown(fd, SHUT_WR);
   ::close(fd);
 }

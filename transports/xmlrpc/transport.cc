@@ -21,7 +21,7 @@ Transport::Transport(const Dispatcher& dispatcher, std::span<Loop* const> loops,
 std::vector<std::string> Transport::endpoints() const {
   const std::string& host = options_.http.host;
   const bool v6 = host.find(':') != host.npos;
-  return {"http://" + (v6 ? "[" + host + "]" : host) + ":" + std::to_string(server_.port())};
+  return {(options_.http.tls ? "https://" : "http://") + (v6 ? "[" + host + "]" : host) + ":" + std::to_string(server_.port())};
 }
 
 void Transport::serve(const http::Request& request, http::Exchange& exchange) {
@@ -45,7 +45,7 @@ std::optional<http::Response> Transport::get(std::string_view target) {
 
 void Transport::admit(const http::Request& request, http::Exchange& exchange) {
   const std::string address = exchange.address();
-  const Credentials shown{.authorization = request.authorization, .address = address};
+  const Credentials shown{.authorization = request.authorization, .certificate = exchange.certificate(), .address = address};
   if (auto verdict = options_.authenticator->known(shown)) return go_on(std::move(*verdict), request.body, exchange);
   auto later = [this, to = std::static_pointer_cast<http::Exchange>(exchange.shared_from_this()), ticket = exchange.ticket(),
                 body = std::string(request.body)](Authenticator::Verdict verdict) {

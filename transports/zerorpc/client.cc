@@ -29,6 +29,11 @@ struct Client::Wire {
     socket.set(zmq::sockopt::linger, 0);
     socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(options.message_bytes));
     try {
+      if (!options.server_key.empty()) {
+        socket.set(zmq::sockopt::curve_serverkey, options.server_key);
+        socket.set(zmq::sockopt::curve_publickey, options.public_key);
+        socket.set(zmq::sockopt::curve_secretkey, options.secret_key);
+      }
       socket.connect(to);
     } catch (const zmq::error_t& error) {
       throw std::runtime_error("cannot connect to '" + to + "': " + error.what() + "; expected tcp://HOST:PORT or ipc://PATH");

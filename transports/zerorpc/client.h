@@ -16,6 +16,7 @@ struct ClientOptions {
   int heartbeat_ms = 5000;  // the server's, or it will not match; 0: none, and a server that died shows by the timeout alone
   int window = 100;         // items of a stream that the server may send ahead; at least 2
   std::size_t message_bytes = 64 * 1024 * 1024;  // a longer answer ends the connection
+  std::string server_key{}, public_key{}, secret_key{};  // CURVE, Z85; all or none
   std::size_t items = 1'000'000;                 // of a stream that call() gathers
 };
 

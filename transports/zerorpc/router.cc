@@ -19,7 +19,7 @@ std::string_view view(const zmq::message_t& frame) { return {static_cast<const c
 
 }  // namespace
 
-Router::Router(RouterOptions options) : context_(1) {
+Router::Router(RouterOptions options) : curve_secret_(options.curve_secret), context_(1) {
   context_.set(zmq::ctxopt::max_sockets, 4);  // we need one; a leak should show
   socket_ = zmq::socket_t(context_, zmq::socket_type::router);
   socket_.set(zmq::sockopt::router_mandatory, true);  // else libzmq drops in silence what it cannot deliver
@@ -32,7 +32,23 @@ Router::Router(RouterOptions options) : context_(1) {
   socket_.set(zmq::sockopt::backlog, 1024);
 }
 
-std::string Router::bind(const std::string& endpoint) {
+Router::~Router() {
+  socket_.close();  // with its linger, which the context waits for
+  context_.shutdown();
+  zap_.reset();
+}
+
+std::string Router::bind(const std::string& wanted) {
+  constexpr std::string_view kCurve = "curve+";
+  const bool curve = wanted.starts_with(kCurve);
+  const std::string endpoint = curve ? wanted.substr(kCurve.size()) : wanted;
+  if (curve && curve_secret_.empty())
+    throw std::runtime_error("zerorpc cannot listen on '" + wanted + "' without a key: make one by `sluice keygen FILE` and name it in zerorpc.curve_keys");
+  if (curve && !zap_) zap_ = std::make_unique<Zap>(context_);
+  curve_ = curve_ || curve;
+  // libzmq takes these over into each listener as it is bound.
+  socket_.set(zmq::sockopt::curve_server, curve);
+  if (curve) socket_.set(zmq::sockopt::curve_secretkey, curve_secret_);
   if (!endpoint.starts_with("tcp://") && !endpoint.starts_with("ipc://"))
     throw std::runtime_error("zerorpc cannot listen on '" + endpoint +
                              "': unknown kind of endpoint; expected tcp://ADDRESS:PORT or ipc://PATH");
@@ -41,7 +57,7 @@ std::string Router::bind(const std::string& endpoint) {
   } catch (const zmq::error_t& error) {
     throw std::runtime_error("zerorpc cannot listen on '" + endpoint + "': " + error.what() + "; " + advice(error.num()));
   }
-  return socket_.get(zmq::sockopt::last_endpoint);
+  return (curve ? std::string(kCurve) : std::string()) + socket_.get(zmq::sockopt::last_endpoint);
 }
 
 int Router::fd() const { return static_cast<int>(socket_.get(zmq::sockopt::fd)); }
@@ -60,6 +76,8 @@ Router::Got Router::receive(Incoming& incoming) {
   if (count < 2 || count > kFrames) return Got::malformed;
   incoming.identity = view(frames_[0]);
   incoming.payload = view(frames_[count - 1]);
+  const char* key = curve_ ? zmq_msg_gets(frames_[count - 1].handle(), "User-Id") : nullptr;
+  incoming.key = key ? std::string_view(key) : std::string_view();
   // The delimiter's content is not looked at, and it may be missing: so do zerorpc's own servers.
   incoming.more_count = count > 3 ? count - 3 : 0;
   for (std::size_t i = 0; i < incoming.more_count; ++i) incoming.more[i] = view(frames_[1 + i]);

@@ -1,11 +1,14 @@
 #pragma once
-// Router: our one ROUTER socket. The only file beside the client that sees libzmq.
+// Router: our one ROUTER socket. It and the client, the keys and the ZAP thread are all that sees libzmq.
 
 #include <array>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 #include <zmq.hpp>
+
+#include "transports/zerorpc/zap.h"
 
 namespace sluice::zerorpc {
 
@@ -13,6 +16,7 @@ struct RouterOptions {
   std::size_t message_bytes = 16 * 1024 * 1024;  // of one frame; a longer one ends its connection, as libzmq does it
   int queued_messages = 1000;                    // of one caller, in libzmq, each way
   int handshake_ms = 10'000;
+  std::string curve_secret{};                    // of this server, for endpoints curve+tcp://; Z85
   int linger_ms = 1000;  // how long answers may take to leave when the gateway stops
 };
 
@@ -22,6 +26,7 @@ struct Incoming {
   std::array<std::string_view, 4> more;  // frames that stood between it and the delimiter; none, as a rule
   std::size_t more_count = 0;
   std::string_view payload;
+  std::string_view key;  // the caller's CURVE key, which he proved to be his; Z85; "" without CURVE
 };
 
 // Who gets an answer: the caller's identity, then the frames that were between it and the delimiter.
@@ -33,6 +38,7 @@ class Router {
   enum class Sent : std::uint8_t { sent, full, gone };  // full: that caller's queue; gone: no such caller any more
 
   explicit Router(RouterOptions);
+  ~Router();
 
   std::string bind(const std::string& endpoint);  // as bound; throws std::runtime_error
   int fd() const;         // readable when libzmq has news; edge-triggered, so ask readable() after every batch of sends
@@ -45,7 +51,10 @@ class Router {
  private:
   static constexpr std::size_t kFrames = 7;  // identity, up to 4 more, delimiter, payload
 
+  const std::string curve_secret_;
+  bool curve_ = false;
   zmq::context_t context_;
+  std::unique_ptr<Zap> zap_;
   zmq::socket_t socket_;
   std::array<zmq::message_t, kFrames> frames_;
 };

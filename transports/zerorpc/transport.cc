@@ -140,13 +140,13 @@ void Transport::deliver(const Incoming& incoming) {
   for (auto& channel : channels) channel->take(event_);
 }
 
-void Transport::call(const Incoming&) {
+void Transport::call(const Incoming& incoming) {
   // A heartbeat or a window that opens nothing: Python leaves it unanswered.
   if (auto* name = event_.name.get_if<std::string>(); name && (*name == "_zpc_hb" || *name == "_zpc_more"))
     return spare_->abandon(), count(counters_.unrouted);
   count(counters_.calls);
   if (options_.authenticator)
-    if (auto stranger = identify(*spare_)) return spare_->fail(*stranger);
+    if (auto stranger = identify(*spare_, incoming.key)) return spare_->fail(*stranger);
   run(*spare_, std::move(event_.name), std::move(event_.args));
   if (spare_->is_closed() && spare_.use_count() == 1) return;
   auto channel = std::exchange(spare_, std::make_shared<Channel>(loop_, static_cast<Channel::Host&>(*this)));
@@ -154,8 +154,8 @@ void Transport::call(const Incoming&) {
 }
 
 // Who it is, is told with each message by libzmq, from its handshake: nothing has to be proved again.
-std::optional<Fault> Transport::identify(Channel& channel) const {
-  auto verdict = options_.authenticator->known({});
+std::optional<Fault> Transport::identify(Channel& channel, std::string_view key) const {
+  auto verdict = options_.authenticator->known({.key = key});
   if (!verdict) return Fault(Fault::Kind::unauthenticated, "this caller cannot show who he is over zerorpc");
   if (auto* fault = std::get_if<Fault>(&*verdict)) return std::move(*fault);
   channel.set_principal(std::move(std::get<std::shared_ptr<const Principal>>(*verdict)));

@@ -67,7 +67,7 @@ class Transport final : public sluice::Transport, Loop::Watcher, Loop::TurnEnd, 
   void receive_soon();
   void take(const Incoming&);
   void call(const Incoming&);
-  std::optional<Fault> identify(Channel&) const;
+  std::optional<Fault> identify(Channel&, std::string_view key) const;
   void run(Channel&, Value&& name, Value&& args);
   void keep(std::shared_ptr<Channel>);
   void deliver(const Incoming&);
