@@ -1,0 +1,180 @@
+"""What the system does to the gateway: kill -9 in mid-load, no descriptors, crowds of slow clients, a wire that breaks."""
+
+import os
+import resource
+import socket
+import sys
+import threading
+import time
+import unittest
+import xmlrpc.client
+
+sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "tests/integration"))
+from beside import unharmed
+from gate import Gate
+from gateway import Gateway, wait_for
+
+KILLS = int(os.environ.get("SLUICE_CHAOS_KILLS", "15"))
+
+
+class Writer(threading.Thread):
+    """Inserts numbers until told to stop; remembers what was acknowledged, what it asked for, and what has gone wrong."""
+
+    def __init__(self, number, place):
+        super().__init__(daemon=True)
+        self.number, self.place, self.ended = number, place, threading.Event()
+        self.acknowledged, self.asked, self.wrong = set(), 0, None
+
+    def run(self):
+        try:
+            while not self.ended.is_set():
+                value = f"{self.number}-{self.asked}"
+                self.asked += 1
+                try:
+                    with xmlrpc.client.ServerProxy(self.place["url"]) as server:
+                        while not self.ended.is_set():
+                            server.sql.execute("INSERT INTO written VALUES (?)", [value])
+                            self.acknowledged.add(value)
+                            value = f"{self.number}-{self.asked}"
+                            self.asked += 1
+                except (OSError, xmlrpc.client.ProtocolError, ConnectionError, EOFError):
+                    pass  # killed: not acknowledged, may or may not be there
+                except Exception as error:
+                    if type(error).__module__ != "http.client":
+                        raise
+        except Exception as error:
+            self.wrong = error
+
+
+class Killed(unittest.TestCase):
+    def test_no_acknowledged_write_is_lost_and_none_is_doubled(self):
+        gateway = Gateway()
+        place, data = {"url": gateway.url}, gateway.data
+        self.addCleanup(gateway.folder.cleanup)  # the database outlives the processes
+        place["gateway"] = gateway
+        self.addCleanup(lambda: place["gateway"].stop())
+        xmlrpc.client.ServerProxy(gateway.url).sql.execute("CREATE TABLE written(value TEXT)")
+        writers = [Writer(n, place) for n in range(6)]
+        try:
+            for writer in writers:
+                writer.start()
+            for _ in range(KILLS):
+                acknowledged = sum(len(writer.acknowledged) for writer in writers)
+                wait_for(lambda: sum(len(writer.acknowledged) for writer in writers) > acknowledged + 50, "writes to go on")
+                gateway.kill()
+                gateway.process.stdout.close()
+                gateway.process.stderr.close()
+                gateway = place["gateway"] = Gateway(data=data)
+                place["url"] = gateway.url
+        finally:
+            for writer in writers:
+                writer.ended.set()
+            for writer in writers:
+                writer.join(30)
+        self.assertEqual([writer.wrong for writer in writers if writer.wrong], [])
+        rows = xmlrpc.client.ServerProxy(gateway.url, allow_none=True).sql.stream("SELECT value, count(*) FROM written GROUP BY value")
+        found = {value: count for value, count in rows}
+        acknowledged = set().union(*(writer.acknowledged for writer in writers))
+        self.assertGreater(len(acknowledged), KILLS * 50)
+        self.assertEqual(acknowledged - found.keys(), set(), "acknowledged and lost")
+        self.assertEqual([value for value, count in found.items() if count > 1], [], "written twice")
+
+
+class Descriptors(unittest.TestCase):
+    def test_without_descriptors_it_refuses_does_not_spin_and_recovers(self):
+        with Gateway() as gateway:
+            kept = xmlrpc.client.ServerProxy(gateway.url)
+            self.assertEqual(kept.add(1, 2), 3)
+            in_use = len(os.listdir(f"/proc/{gateway.process.pid}/fd"))
+            resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (in_use + 20, in_use + 20))
+            crowd = []
+            try:
+                for _ in range(200):
+                    crowd.append(socket.create_connection(("127.0.0.1", gateway.port), 10))
+                before, started = self.cpu(gateway), time.monotonic()
+                wait_for(lambda: time.monotonic() > started + 1, "a second of it")
+                self.assertLess(self.cpu(gateway) - before, 0.5, "it spins")
+                self.assertEqual(kept.add(1, 2), 3)
+            finally:
+                for one in crowd:
+                    one.close()
+
+            def served():
+                try:
+                    return xmlrpc.client.ServerProxy(gateway.url).add(1, 2) == 3
+                except (OSError, xmlrpc.client.ProtocolError):
+                    return False
+            wait_for(served, "new connections to be served again")
+
+    @staticmethod
+    def cpu(gateway):
+        with open(f"/proc/{gateway.process.pid}/stat") as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class SlowClients(unittest.TestCase):
+    def test_two_thousand_that_send_a_byte_now_and_then(self):
+        body = b"<?xml version='1.0'?><methodCall>"
+        head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+        with Gateway() as gateway, unharmed(gateway, more_kb=60_000):
+            crowd = [socket.create_connection(("127.0.0.1", gateway.port), 20) for _ in range(2000)]
+            try:
+                for turn in range(8):
+                    for number, one in enumerate(crowd):
+                        text = head if number % 2 else head + body  # half never send more than headers
+                        piece = text[turn * 5:turn * 5 + 5]
+                        one.send(piece)
+            finally:
+                for one in crowd:
+                    one.close()
+
+
+class Wire(unittest.TestCase):
+    """Between a client and the gateway."""
+
+    def call(self, gate):
+        try:
+            with xmlrpc.client.ServerProxy(f"http://127.0.0.1:{gate.port}") as server:
+                return server.add(3, 4)
+        except (OSError, xmlrpc.client.Error) as error:
+            return error
+        except Exception as error:
+            if type(error).__module__ not in ("http.client", "xml.parsers.expat"):
+                raise
+            return error
+
+    def test_a_wire_that_is_cut_anywhere_harms_that_call_alone(self):
+        with Gateway() as gateway, Gate(gateway.port) as gate, unharmed(gateway, more_kb=20_000):
+            self.assertEqual(self.call(gate), 7)
+            request, answer = gate.bytes_to_target, gate.bytes_to_client
+            for offset in range(0, request, 7):
+                gate.cut_after(bytes_to_target=offset, reset=offset % 2 == 0)
+                self.call(gate)  # xmlrpc.client calls once more by itself when nothing came
+            for offset in range(0, answer, 7):
+                gate.cut_after(bytes_to_client=offset, reset=offset % 2 == 0)
+                self.call(gate)
+            gate.heal()
+            self.assertEqual(self.call(gate), 7)
+
+    def test_a_wire_that_is_slow_half_closed_or_frozen(self):
+        with Gateway() as gateway, Gate(gateway.port) as gate, unharmed(gateway, more_kb=20_000):
+            gate.delay(50)
+            self.assertEqual(self.call(gate), 7)
+            gate.delay(0)
+            gate.drip(2000)
+            self.assertEqual(self.call(gate), 7)
+            gate.drip(None)
+            gate.freeze()
+            answers = []
+            caller = threading.Thread(target=lambda: answers.append(self.call(gate)))
+            caller.start()
+            wait_for(lambda: gate.accepted >= 3, "the call to come to the gate")
+            self.assertEqual(answers, [])
+            gate.thaw()
+            caller.join(20)
+            self.assertEqual(answers, [7])
+
+
+if __name__ == "__main__":
+    unittest.main()
