@@ -5,6 +5,7 @@
 
 #include "rpc/convert.h"
 #include "rpc/nearest.h"
+#include "rpc/utf8.h"
 
 namespace sluice::lock {
 namespace {
@@ -14,11 +15,15 @@ constexpr std::int64_t kMostPermits = 1'000'000;
 
 Fault bad(const std::string& method, const std::string& what) { return Fault(Fault::Kind::bad_arguments, method + "() " + what); }
 
+// What every store can keep, and compare byte by byte.
+bool is_plain(std::string_view text) { return is_utf8(text) && text.find('\0') == text.npos; }
+
 std::string text_option(const std::string& method, const std::string& name, const Value& value) {
   const auto* text = value.get_if<std::string>();
   if (!text) throw bad(method, "option '" + name + "' must be string, not " + describe(value));
   if (text->empty() || text->size() > kLongestName)
     throw bad(method, "option '" + name + "' must have from 1 to " + std::to_string(kLongestName) + " bytes, not " + std::to_string(text->size()));
+  if (!is_plain(*text)) throw bad(method, "option '" + name + "' must be UTF-8 without NUL");
   return *text;
 }
 
@@ -63,6 +68,7 @@ milliseconds read_ttl(const std::string& method, const Value& given, const Limit
 }
 
 std::string read_name(const std::string& method, std::string name) {
+  if (!is_plain(name)) throw bad(method, "needs a name in UTF-8 without NUL, not " + describe(Value(name)));
   if (name.empty() || name.size() > kLongestName) throw bad(method, "needs a name of 1 to " + std::to_string(kLongestName) + " bytes, not of " + std::to_string(name.size()));
   return name;
 }

@@ -311,7 +311,7 @@ class Faults(LockCase):
             gateway.stop()
 
     def test_a_stale_writer_is_refused_by_the_database(self):
-        old = self.a.lock.acquire(self.name, {"ttl_ms": 100})
+        old = self.a.lock.acquire(self.name, {"ttl_ms": 500})
         new = self.b.lock.acquire(self.name, {"wait_ms": 3000})
         self.b.sql.execute("INSERT INTO counter VALUES (?, 0)", [self.name])
         write = "UPDATE counter SET n = n + 1 WHERE name = ?"

@@ -56,6 +56,12 @@ class Examples(unittest.TestCase):
         self.assertIn("write: primary | read: replica because SQLite says that it only reads", lines)
         self.assertIn("split off: primary", lines)
 
+    def test_locks(self):
+        sold = ["bought: 10, sold out: 40, no lock: 0", "left: 0, sales: 10"]
+        with Gateway(data=gateway.data, config='[lock]\nspaces = ["embedded=sqlite"]\n') as second:
+            self.assertEqual(self.python("3_locks/seckill.py", gateway.url, second.url), sold)
+            self.assertEqual(self.python("3_locks/seckill.py", "--db", "embedded", second.url), sold)
+
     def test_own_handler(self):
         with tempfile.TemporaryDirectory(prefix="sluice-test-") as folder:
             port = free_port()

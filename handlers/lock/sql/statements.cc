@@ -121,8 +121,8 @@ Statements common(const Dialect& dialect, std::vector<Template> setup, const std
 
 }  // namespace
 
-Statements sqlite_statements() {
-  const Dialect dialect{"sluice_boottime_ms()", "json_each(:names) AS w", "max"};
+Statements sqlite_statements(Names names) {
+  const Dialect dialect{"sluice_boottime_ms()", names == Names::one ? "(SELECT :names AS value) AS w" : "json_each(:names) AS w", "max"};
   auto t = [&](std::string_view text) { return Template(filled(text, dialect)); };
   return common(dialect,
                 {
@@ -140,8 +140,9 @@ Statements sqlite_statements() {
                 {}, {});  // one writer at a time is lock enough
 }
 
-Statements postgresql_statements() {
-  const Dialect dialect{"CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)", "json_array_elements_text(CAST(:names AS json)) AS w(value)", "greatest"};
+Statements postgresql_statements(Names names) {
+  const Dialect dialect{"CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)",
+                        names == Names::one ? "(SELECT CAST(:names AS text) AS value) AS w" : "json_array_elements_text(CAST(:names AS json)) AS w(value)", "greatest"};
   auto t = [&](std::string_view text) { return Template(filled(text, dialect)); };
   return common(dialect,
                 {

@@ -23,7 +23,7 @@ class Template {
 
 struct Statements {
   std::vector<Template> setup;    // :boot
-  std::vector<Template> acquire;  // :names (a JSON array) :owner :nonce :ttl :slots :reentry :epoch; the last one answers holders
+  std::vector<Template> acquire;  // :names :owner :nonce :ttl :slots :reentry :epoch; the last one answers holders
   Template intent;                // as acquire, and :intent; goes before the last
   std::vector<Template> undo;     // :names :owner :nonce
   std::vector<Template> release;  // :name :owner :token; the last answers (count, newest), and a change before it says that it was held
@@ -36,7 +36,9 @@ struct Statements {
 
 // Of the rows that tell of holders, in this order: name, owner, token, slots, count, ms left, ms held; acquire adds its nonce.
 
-Statements sqlite_statements();
-Statements postgresql_statements();
+// Most acquires are of one name: theirs take :names as that name itself, which spares the database the JSON.
+enum class Names : std::uint8_t { one, json };
+Statements sqlite_statements(Names);
+Statements postgresql_statements(Names);
 
 }  // namespace sluice::lock

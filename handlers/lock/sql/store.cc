@@ -10,9 +10,9 @@ namespace {
 constexpr std::int64_t kHoldersTold = 1000;  // of one lock
 constexpr milliseconds kBetweenPurges{3'600'000};
 
-Statements statements_of(std::string_view dialect) {
-  if (dialect == "sqlite") return sqlite_statements();
-  if (dialect == "postgresql") return postgresql_statements();
+Statements statements_of(std::string_view dialect, Names names) {
+  if (dialect == "sqlite") return sqlite_statements(names);
+  if (dialect == "postgresql") return postgresql_statements(names);
   throw Fault(Fault::Kind::bad_arguments, "locks cannot be kept in a database of the dialect '" + std::string(dialect) + "'; sqlite and postgresql are known");
 }
 
@@ -140,7 +140,12 @@ class SqlStore::Poll final : public LeaseStore::Watch {
 };
 
 SqlStore::SqlStore(sql::Backend& backend, Loop& home, Options options)
-    : backend_(backend), home_(home), options_(options), statements_(statements_of(backend.dialect())), remote_clock_(backend.dialect() != "sqlite"), purge_timer_(home) {}
+    : backend_(backend), home_(home), options_(options), statements_(statements_of(backend.dialect(), Names::json)), one_(statements_of(backend.dialect(), Names::one)), remote_clock_(backend.dialect() != "sqlite"), purge_timer_(home) {
+  // Before the first caller comes, whose lease would run while the tables are made.
+  home_.post([this, alive = std::weak_ptr<bool>(alive_)] {
+    if (!alive.expired() && !ready_ && !setting_up_) set_up();
+  });
+}
 
 SqlStore::~SqlStore() = default;
 
@@ -191,13 +196,15 @@ void SqlStore::purge() {
 }
 
 void SqlStore::acquire(Acquire acquire, UniqueFunction<void(Acquired)> done) {
-  Value::Struct all{{"names", json(acquire.names)}, {"owner", acquire.owner},          {"nonce", acquire.nonce},
+  const bool one = acquire.names.size() == 1;
+  const Statements& texts = one ? one_ : statements_;
+  Value::Struct all{{"names", one ? acquire.names.front() : json(acquire.names)}, {"owner", acquire.owner}, {"nonce", acquire.nonce},
                     {"ttl", acquire.ttl.count()},   {"slots", acquire.slots},          {"reentry", acquire.reentry_only ? 1 : 0},
                     {"epoch", first_token(options_.epoch)}, {"intent", acquire.intent.count()}};
   std::vector<sql::Statement> statements;
-  statements.reserve(statements_.acquire.size() + 1);
-  for (const Template& each : statements_.acquire) {
-    if (acquire.intent.count() > 0 && &each == &statements_.acquire.back()) statements.push_back(statements_.intent.with(all));
+  statements.reserve(texts.acquire.size() + 1);
+  for (const Template& each : texts.acquire) {
+    if (acquire.intent.count() > 0 && &each == &texts.acquire.back()) statements.push_back(texts.intent.with(all));
     statements.push_back(each.with(all));
   }
   run(std::move(statements), true, [this, sent = BootClock::now(), acquire = std::move(acquire), done = std::move(done)](sql::Outcome outcome) mutable {

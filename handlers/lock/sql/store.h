@@ -53,7 +53,7 @@ class SqlStore final : public LeaseStore {
   sql::Backend& backend_;
   Loop& home_;
   const Options options_;
-  const Statements statements_;
+  const Statements statements_, one_;  // one_: acquires of a single name
   const bool remote_clock_;
   bool ready_ = false, setting_up_ = false;
   std::vector<Waiting> waiting_;  // for the tables to be there
