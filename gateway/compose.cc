@@ -74,6 +74,7 @@ Gateway::Gateway(config::Settings settings, std::vector<std::unique_ptr<Handler>
   for (std::int64_t i = 0; i < threads; ++i) loops.push_back(loops_.emplace_back(std::make_unique<Loop>()).get());
   workers_ = std::make_unique<Workers>(static_cast<std::size_t>(settings_.workers));
   databases_ = std::make_unique<Databases>(settings_, *loops_.front(), *workers_);
+  id_stores_ = std::make_unique<IdStores>(settings_, *databases_, *loops_.front());
   lock_stores_ = std::make_unique<LockStores>(settings_, *databases_, *loops_.front());
   dispatcher_ = std::make_unique<Dispatcher>(workers_.get(), settings_.dispatcher);
 
@@ -87,6 +88,7 @@ Gateway::Gateway(config::Settings settings, std::vector<std::unique_ptr<Handler>
   auto& sql = static_cast<sql::Sql&>(serve(std::make_unique<sql::Sql>(databases_->list(), settings_.sql)));
   if (!settings_.statements.empty()) serve(std::make_unique<sql::Named>(sql, sql::load_named(settings_.statements)));
   serve(std::make_unique<lock::Locks>(*loops_.front(), lock_stores_->take(), settings_.lock));
+  ids_ = static_cast<id::Id*>(&serve(id_stores_->handler(settings_, *loops_.front())));
   if (settings_.probe) serve(std::make_unique<Probe>());
   if (settings_.probe) serve(std::make_unique<Validator1>());
   for (auto& handler : more) serve(std::move(handler));
@@ -126,6 +128,7 @@ Gateway::~Gateway() {
   transports_.clear();
   workers_.reset();
   lock_stores_.reset();
+  id_stores_.reset();
   databases_.reset();  // its threads still answer into the loops, which are there though they do not run
   // What waits on one loop may hold the answer to a caller of another, so all are emptied before the first goes.
   for (bool any = true; any;) {
@@ -188,7 +191,7 @@ void Gateway::close_listeners() {
   for (auto& transport : transports_)
     transport->drain([this, end] {
       loops_.front()->post([this, end] {
-        if (--draining_ == 0) end();
+        if (--draining_ == 0) ids_->release(end);
       });
     });
 }

@@ -10,6 +10,7 @@
 #include "gateway/access/access.h"
 #include "gateway/config/settings.h"
 #include "gateway/databases.h"
+#include "gateway/id_stores.h"
 #include "gateway/lifecycle/notify.h"
 #include "gateway/lock_stores.h"
 #include "rpc/handler.h"
@@ -48,6 +49,7 @@ class Gateway {
   std::unique_ptr<Workers> workers_;
   std::vector<std::unique_ptr<Handler>> handlers_;
   std::unique_ptr<Databases> databases_;
+  std::unique_ptr<IdStores> id_stores_;
   std::unique_ptr<LockStores> lock_stores_;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<access::Access> access_;  // nullptr: nobody is asked who he is
@@ -55,6 +57,7 @@ class Gateway {
   std::vector<std::thread> threads_;
   std::unique_ptr<Signals> signals_;
   std::unique_ptr<Timer> patience_;
+  id::Id* ids_ = nullptr;  // among handlers_
   std::unique_ptr<lifecycle::Watchdog> watchdog_;
   std::atomic<bool> ready_{false};  // what GET /ready tells
   std::vector<std::shared_ptr<http::Tls>> tls_;  // of the listeners that speak it

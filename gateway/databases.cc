@@ -59,6 +59,12 @@ std::unique_ptr<sql::Backend> open(const std::string& name, const config::Databa
 
 }  // namespace
 
+std::string main_file(const config::Settings& settings) {
+  const auto configured = settings.databases.find(settings.default_database);
+  if (configured == settings.databases.end()) return settings.sqlite.file;
+  return configured->second.url.starts_with("sqlite:") ? configured->second.url.substr(7) : settings.sqlite.file;
+}
+
 Databases::Databases(const config::Settings& settings, Loop& home, Workers& workers) {
   for (const auto& [name, database] : settings.databases) {
     try {

@@ -12,6 +12,9 @@
 
 namespace sluice {
 
+// The file of the embedded database, if the default one is that; other embedded files stand beside it.
+std::string main_file(const config::Settings&);
+
 class Databases {
  public:
   // Clusters live on `home`, and begin to connect when it runs. Throws std::runtime_error that names the database, and what is wrong with it.

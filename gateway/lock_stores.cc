@@ -6,17 +6,6 @@
 #include "handlers/sql/sqlite/backend.h"
 
 namespace sluice {
-namespace {
-
-// The file of the embedded database, if the default one is that.
-std::string main_file(const config::Settings& settings) {
-  const auto configured = settings.databases.find(settings.default_database);
-  if (configured == settings.databases.end()) return settings.sqlite.file;
-  return configured->second.url.starts_with("sqlite:") ? configured->second.url.substr(7) : settings.sqlite.file;
-}
-
-}  // namespace
-
 LockStores::LockStores(const config::Settings& settings, Databases& databases, Loop& home) {
   auto add = [&](const std::string& space, const std::string& backend) {
     try {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gateway/access/settings.h"
+#include "handlers/id/id.h"
 #include "handlers/lock/options.h"
 #include "handlers/sql/cluster/cluster.h"
 #include "handlers/sql/sql.h"
@@ -45,6 +46,12 @@ struct Settings {
   sql::Sql::Limits sql;
   sql::sqlite::Settings sqlite;
   lock::Limits lock;
+  id::Limits id;
+  std::string id_backend = "sqlite";
+  std::string id_file;  // empty: beside the embedded database
+  bool id_accept_copy = false;
+  std::vector<std::string> id_spaces{"main", "js layout=js53"};
+  std::vector<std::string> id_keys;
   std::string lock_backend = "sqlite";
   std::vector<std::string> lock_spaces;
   std::string lock_file;  // empty: beside the embedded database

@@ -13,6 +13,7 @@ void Step::adapt(std::int64_t used, std::int64_t lasted_ms) noexcept {
 void Buffers::drop_spent() noexcept {
   while (segments_ > 0 && left(0) == 0) {
     ring_[0] = ring_[1];
+    ring_[1] = ring_[2];
     --segments_;
   }
 }
@@ -41,7 +42,7 @@ bool Buffers::take(std::int64_t count, Rows& to) {
 }
 
 bool Buffers::fill(const Segment& segment) noexcept {
-  if (segments_ == 2 || segment.count <= 0) return false;
+  if (segments_ == static_cast<int>(ring_.size()) || segment.count <= 0) return false;
   static_cast<Segment&>(ring_[static_cast<std::size_t>(segments_)]) = segment;
   ring_[static_cast<std::size_t>(segments_++)].at = 0;
   return true;

@@ -34,10 +34,14 @@ class Buffers {
 
   // Should another segment be fetched, at a moment when none is under way? From a tenth of the current one on.
   bool low() const noexcept { return segments_ < 2 && (segments_ == 0 || (ring_[0].count - left(0)) * 10 >= ring_[0].count); }
-  // Takes in a segment. Answers false, changing nothing, when there are two already.
+  // Takes in a segment. Answers false, changing nothing, when there are three already.
   bool fill(const Segment&) noexcept;
 
-  std::int64_t left() const noexcept { return (segments_ > 0 ? left(0) : 0) + (segments_ > 1 ? left(1) : 0); }
+  std::int64_t left() const noexcept {
+    std::int64_t sum = 0;
+    for (int i = 0; i < segments_; ++i) sum += left(i);
+    return sum;
+  }
   std::int64_t taken() const noexcept { return taken_; }  // since the beginning
 
  private:
@@ -47,7 +51,7 @@ class Buffers {
   std::int64_t left(int half) const noexcept { return ring_[static_cast<std::size_t>(half)].count - ring_[static_cast<std::size_t>(half)].at; }
   void drop_spent() noexcept;
 
-  std::array<Half, 2> ring_{};
+  std::array<Half, 3> ring_{};  // the third for one call that wants more than two hold
   int segments_ = 0;
   std::int64_t taken_ = 0;
 };

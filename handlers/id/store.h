@@ -58,7 +58,7 @@ struct Kept {
 using Extended = std::variant<Kept, Fault>;
 
 // A named row of numbers: start, start + delta, start + 2 delta, ... A `remainder` of 0 or more moves the start up to the first
-// number with that remainder modulo delta: several stores without coordination share a tag so.
+// number with that remainder modulo delta: several stores without coordination share a tag so. A store is given `start` moved.
 struct Tag {
   std::string name;
   std::int64_t start = 1;
@@ -66,6 +66,10 @@ struct Tag {
   std::int64_t delta = 1;
   std::int64_t remainder = -1;
 };
+// The first number of a tag that is made so: its start, moved up to the remainder.
+constexpr std::int64_t first_of(const Tag& tag) {
+  return tag.remainder < 0 ? tag.start : tag.start + ((tag.remainder - tag.start) % tag.delta + tag.delta) % tag.delta;
+}
 struct Created {
   bool created = false;  // false: it was there, and was not changed
   Tag tag;               // as it is now
@@ -78,7 +82,8 @@ struct Segment {
   std::int64_t delta = 1;
   std::int64_t step = 1000;  // the tag's
 };
-using Reserved = std::variant<Segment, Fault>;  // not_found: no such tag
+using Reserved = std::variant<Segment, Fault>;
+Fault unknown_tag(const std::string& tag);  // not_found; for stores
 
 using Number = std::variant<std::int64_t, Fault>;
 

@@ -11,13 +11,14 @@ TEST(Buffers, GiveTheirNumbersOnceInOrder) {
   EXPECT_FALSE(buffers.take(number));
   ASSERT_TRUE(buffers.fill({100, 3, 10, 1000}));
   ASSERT_TRUE(buffers.fill({500, 2, 10, 1000}));
-  EXPECT_FALSE(buffers.fill({900, 2, 10, 1000}));
-  for (const std::int64_t expected : {100, 110, 120, 500, 510}) {
+  ASSERT_TRUE(buffers.fill({900, 1, 10, 1000}));
+  EXPECT_FALSE(buffers.fill({990, 2, 10, 1000}));
+  for (const std::int64_t expected : {100, 110, 120, 500, 510, 900}) {
     ASSERT_TRUE(buffers.take(number));
     EXPECT_EQ(number, expected);
   }
   EXPECT_FALSE(buffers.take(number));
-  EXPECT_EQ(buffers.taken(), 5);
+  EXPECT_EQ(buffers.taken(), 6);
 }
 
 TEST(Buffers, GiveManyAcrossBothSegmentsOrNone) {

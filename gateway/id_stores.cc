@@ -1,0 +1,43 @@
+#include "gateway/id_stores.h"
+
+#include <stdexcept>
+
+#include "handlers/id/sql/store.h"
+#include "handlers/sql/sqlite/backend.h"
+
+namespace sluice {
+
+// A store is one line.
+IdStores::IdStores(const config::Settings& settings, Databases& databases, Loop& home) {
+  id::SqlStore::Options options;
+  options.accept_copy = settings.id_accept_copy;
+  const std::string& backend = settings.id_backend;
+  if (backend == "sqlite") {
+    sql::sqlite::Settings own = settings.sqlite;
+    own.file = settings.id_file.empty() ? main_file(settings) + "-ids" : settings.id_file;
+    own.readers = 1;
+    options.file = own.file;
+    file_ = std::make_unique<sql::sqlite::Sqlite>(std::move(own));
+    store_ = std::make_unique<id::SqlStore>(*file_, home, options);
+  } else if (backend.starts_with("database:")) {
+    sql::Backend* database = databases.find(backend.substr(9));
+    if (!database) throw std::runtime_error("id.backend: there is no [database." + backend.substr(9) + "]");
+    store_ = std::make_unique<id::SqlStore>(*database, home, options);
+  } else {
+    throw std::runtime_error("id.backend: '" + backend + "' is no store; expected sqlite or database:NAME");
+  }
+}
+
+std::unique_ptr<id::Id> IdStores::handler(const config::Settings& settings, Loop& home) {
+  std::vector<id::Space> spaces;
+  for (const std::string& text : settings.id_spaces) spaces.push_back(id::parse_space(text));
+  if (spaces.empty()) throw std::runtime_error("id.spaces: at least one space is needed, such as \"main\"");
+  for (std::size_t i = 0; i < spaces.size(); ++i)
+    for (std::size_t k = 0; k < i; ++k)
+      if (spaces[i].name == spaces[k].name) throw std::runtime_error("id.spaces: '" + spaces[i].name + "' stands there twice");
+  std::vector<id::Hider> keys;
+  for (const std::string& key : settings.id_keys) keys.push_back(id::Hider::from_file(key));
+  return std::make_unique<id::Id>(home, *store_, nullptr, std::move(spaces), std::move(keys), settings.id);
+}
+
+}  // namespace sluice

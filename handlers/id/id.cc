@@ -1,0 +1,299 @@
+#include "handlers/id/id.h"
+
+#include <algorithm>
+#include <array>
+
+#include "rpc/nearest.h"
+
+namespace sluice::id {
+namespace {
+
+Value form(std::int64_t id, As as) { return as == As::integer ? Value(id) : decimal(id); }
+
+// The ids of a block as the caller wants them; a range is the rows of ids that follow each other: [first, last] of each tick.
+Value block_answer(const Generator& from, const Snowflake::Block& block, As as) {
+  Value::Array out;
+  if (as == As::range) {
+    const std::int64_t per_tick = from.space().layout.per_tick();
+    for (std::int64_t at = 0; at < block.count;) {
+      const std::int64_t row = std::min(block.count - at, per_tick - (block.first + at) % per_tick);
+      out.emplace_back(Value::Array{decimal(from.id(block, at)), decimal(from.id(block, at + row - 1))});
+      at += row;
+    }
+    return out;
+  }
+  out.reserve(static_cast<std::size_t>(block.count));
+  for (std::int64_t i = 0; i < block.count; ++i) out.push_back(form(from.id(block, i), as));
+  return out;
+}
+
+// The same of a tag's numbers: [first, last, delta] of each row.
+Value rows_answer(const Buffers::Rows& rows, As as) {
+  Value::Array out;
+  for (const Segment& row : rows) {
+    if (as == As::range) {
+      out.emplace_back(Value::Array{decimal(row.first), decimal(row.first + (row.count - 1) * row.delta), row.delta});
+      continue;
+    }
+    for (std::int64_t i = 0; i < row.count; ++i) out.push_back(form(row.first + i * row.delta, as));
+  }
+  return out;
+}
+
+DateTime time_of(std::int64_t unix_ms) { return DateTime(std::chrono::milliseconds(unix_ms)); }
+
+Fault no_range(const std::string& method) { return Fault(Fault::Kind::bad_arguments, method + "() gives one id: the option 'as' is \"text\" or \"int\""); }
+
+}  // namespace
+
+Id::Id(Loop& home, Store& store, Store* redis, std::vector<Space> spaces, std::vector<Hider> keys, Limits limits)
+    : home_(home), store_(store), redis_(redis), keys_(std::move(keys)), limits_(std::move(limits)), tags_(store, home, limits_.tags) {
+  for (Space& space : spaces) generators_.push_back(std::make_unique<Generator>(std::move(space), store, home, limits_.generator));
+}
+
+std::vector<Method> Id::methods() {
+  const std::string as = " Options: space, as (\"text\", the default, or \"int\").";
+  return {
+      method("next", this, &Id::next, {"options"},
+             "The next id of a space: 63 bits of time, worker and sequence. Never the same twice; strictly rising over all callers of a gateway and its restarts, roughly by time over gateways." + as, Effect::write),
+      method("batch", this, &Id::batch, {"n", "options"},
+             "n ids at once, as many id.next would give, rising. Options: space, as (\"list\" of texts, the default, \"int\": a list of ints, \"range\": [first, last] of each row of ids that follow each other).",
+             Effect::write),
+      method("segment", this, &Id::segment, {"tag", "n", "options"},
+             "The next number of a tag, or n of them in a list: small and rising by gateway; over gateways each has its own segment, so they mix. A crash leaves a gap. The tag is made by id.create. "
+             "Options: as (\"text\", \"int\", and of a list \"range\": [first, last, delta] of each row).",
+             Effect::write),
+      method("create", this, &Id::create, {"tag", "options"},
+             "Makes a tag: {tag, created, next, step, delta}; one that is there stays as it is. Options: start (1), step (1000: numbers in the smallest segment), delta (1), "
+             "remainder: only numbers that leave it when divided by delta, so that stores can share a tag.",
+             Effect::write),
+      method("uuid", this, &Id::uuid, {"version", "options"},
+             "A UUID of version 7 (rises, by time), 6 (the same, as version 1), 4 (random) or 1. \"ulid\" instead of a version, or the option as = \"ulid\": the bits of version 7 as a ULID's 26 letters.", Effect::write),
+      method("redis", this, &Id::redis, {"tag"}, "A number counted in Redis: the time and a counter of that second. Strictly rising over all gateways while Redis keeps its data.", Effect::write),
+      method("sequence", this, &Id::sequence, {"tag"},
+             "The next number of the store's own sequence (AUTO_INCREMENT, nextval, INCR), made at the first call: strictly rising over all gateways, a round trip to the store each.", Effect::write),
+      method("decode", this, &Id::decode, {"id", "options"}, "What an id says: {time, ms, worker, sequence, space, epoch}; of a UUID or a ULID: {version, time, ms}. Options: space."),
+      method("hide", this, &Id::hide, {"id", "options"}, "An id as a text that tells neither it nor its neighbours, and is as unique: for the eyes of strangers. Options: space, which separates."),
+      method("reveal", this, &Id::reveal, {"text", "options"}, "The id that id.hide made this text of. Any text of the right form gives some id: look whether it is one of yours. Options: space."),
+      method("stats", this, &Id::stats, {"options"},
+             "How a space does: {dc, worker, timestamp, last_timestamp, sequence, sequence_overload, errors} and {space, store, epoch, mark, ahead_ms, lead_ms, lease_ms, claimed, clock_leapt, tags, tags_left}. Options: space."),
+  };
+}
+
+Generator& Id::generator(const std::string& method, const std::string& space) const {
+  if (space.empty()) return *generators_.front();
+  std::vector<std::string_view> known;
+  for (const auto& each : generators_) {
+    if (each->space().name == space) return *each;
+    known.push_back(each->space().name);
+  }
+  const auto close = nearest(space, known);
+  std::string all;
+  for (const auto name : known) all += (all.empty() ? "" : ", ") + std::string(name);
+  throw Fault(Fault::Kind::not_found, method + "() option 'space' names no space of this gateway: " + describe(Value(space)).substr(7) +
+                                          (close.empty() ? "; there are " + all + " (id.spaces)" : "; did you mean '" + std::string(close) + "'?"));
+}
+
+void Id::release(UniqueFunction<void()> done) {
+  const auto all = std::make_shared<UniqueFunction<void()>>(std::move(done));
+  const auto left = std::make_shared<std::size_t>(generators_.size());
+  for (auto& generator : generators_)
+    generator->release([all, left] {
+      if (--*left == 0) (*all)();
+    });
+}
+
+std::int64_t Id::count(const std::string& method, std::int64_t n) const {
+  if (n < 1) throw Fault(Fault::Kind::bad_arguments, method + "() gives 1 to " + std::to_string(limits_.batch) + " ids, not " + std::to_string(n));
+  if (n > limits_.batch) throw Fault(Fault::Kind::too_large, method + "() gives " + std::to_string(limits_.batch) + " ids at most (id.batch), not " + std::to_string(n) + "; call it several times");
+  return n;
+}
+
+void Id::next(Answer<Value> answer, MaybeStruct given) {
+  Generator* from = generators_.front().get();
+  As as = As::text;
+  if (given) {
+    const Options options = read_options("id.next", *given, kSpace | kAs);
+    if (options.as == As::range || options.as == As::ulid) throw no_range("id.next");
+    from = &generator("id.next", options.space);
+    as = options.as;
+  }
+  if (const auto block = from->take(1)) return answer(form(from->id(*block, 0), as));
+  from->wait(1, [from, as, answer = std::move(answer)](Generator::Given got) mutable {
+    if (auto* fault = std::get_if<Fault>(&got)) return answer(std::move(*fault));
+    answer(form(from->id(std::get<Snowflake::Block>(got), 0), as));
+  });
+}
+
+void Id::batch(Answer<Value> answer, std::int64_t n, MaybeStruct given) {
+  const Options options = read_options("id.batch", given.value_or(Value::Struct{}), kSpace | kAs);
+  if (options.as == As::ulid) throw Fault(Fault::Kind::bad_arguments, "id.batch() option 'as' must be \"list\", \"int\" or \"range\"");
+  Generator& from = generator("id.batch", options.space);
+  if (count("id.batch", n) > from.most())
+    throw Fault(Fault::Kind::too_large, "id.batch() of the space '" + from.space().name + "' gives " + std::to_string(from.most()) + " ids at most: so many may be ahead of the time (id.ahead_ms); call it several times");
+  if (const auto block = from.take(n)) return answer(block_answer(from, *block, options.as));
+  from.wait(n, [&from, as = options.as, answer = std::move(answer)](Generator::Given got) mutable {
+    if (auto* fault = std::get_if<Fault>(&got)) return answer(std::move(*fault));
+    answer(block_answer(from, std::get<Snowflake::Block>(got), as));
+  });
+}
+
+void Id::segment(Answer<Value> answer, std::string tag, std::optional<std::int64_t> n, MaybeStruct given) {
+  check_tag("id.segment", tag);
+  const Options options = read_options("id.segment", given.value_or(Value::Struct{}), kAs);
+  if (options.as == As::ulid || (!n && options.as == As::range)) throw no_range("id.segment");
+  if (!n) {
+    std::int64_t number = 0;
+    if (tags_.take(tag, number)) return answer(form(number, options.as));
+  } else {
+    Buffers::Rows rows;
+    if (tags_.take(tag, count("id.segment", *n), rows)) return answer(rows_answer(rows, options.as));
+  }
+  tags_.wait(std::move(tag), n.value_or(1), [one = !n, as = options.as, answer = std::move(answer)](Tags::Given got) mutable {
+    if (auto* fault = std::get_if<Fault>(&got)) return answer(std::move(*fault));
+    const auto& rows = std::get<Buffers::Rows>(got);
+    answer(one ? form(rows.front().first, as) : rows_answer(rows, as));
+  });
+}
+
+// Runs `work` on the loop of the store.
+void Id::on_home(Reply reply, UniqueFunction<void(Reply)> work) {
+  if (Loop::current() == &home_) return work(std::move(reply));
+  home_.post([reply = std::move(reply), work = std::move(work)]() mutable { work(std::move(reply)); });
+}
+
+void Id::create(Answer<Value::Struct> answer, std::string name, MaybeStruct given) {
+  check_tag("id.create", name);
+  Tag tag;
+  tag.name = std::move(name);
+  constexpr std::array<std::string_view, 4> kNames{"start", "step", "delta", "remainder"};
+  for (const auto& [option, value] : given.value_or(Value::Struct{})) {
+    if (value.is_nil()) continue;
+    const auto at = std::ranges::find(kNames, option);
+    if (at == kNames.end()) {
+      const auto close = nearest(option, kNames);
+      throw Fault(Fault::Kind::bad_arguments, "id.create() has no option " + describe(Value(option)).substr(7) + (close.empty() ? "; it takes start, step, delta and remainder" : "; did you mean '" + std::string(close) + "'?"));
+    }
+    std::int64_t* const to[] = {&tag.start, &tag.step, &tag.delta, &tag.remainder};
+    *to[at - kNames.begin()] = read_id("id.create", value);
+  }
+  if (tag.step < 1 || tag.step > Step::kMost) throw Fault(Fault::Kind::bad_arguments, "id.create() option 'step' must be 1 to " + std::to_string(Step::kMost) + ", not " + std::to_string(tag.step));
+  if (tag.delta < 1 || tag.delta > 1'000'000) throw Fault(Fault::Kind::bad_arguments, "id.create() option 'delta' must be 1 to 1000000, not " + std::to_string(tag.delta));
+  if (tag.remainder >= tag.delta)
+    throw Fault(Fault::Kind::bad_arguments, "id.create() option 'remainder' must be less than delta, which is " + std::to_string(tag.delta) + ", not " + std::to_string(tag.remainder));
+  if (tag.start > std::int64_t{1} << 62) throw Fault(Fault::Kind::bad_arguments, "id.create() option 'start' must be at most 2^62");
+  tag.start = first_of(tag);
+  on_home(std::move(answer.reply()), [this, tag = std::move(tag)](Reply reply) mutable {
+    store_.create(std::move(tag), [reply = std::move(reply)](Creation creation) mutable {
+      if (auto* fault = std::get_if<Fault>(&creation)) return reply(std::move(*fault));
+      const auto& [created, tag] = std::get<Created>(creation);
+      reply(Value(Value::Struct{{"tag", tag.name}, {"created", created}, {"next", decimal(tag.start)}, {"step", tag.step}, {"delta", tag.delta}}));
+    });
+  });
+}
+
+std::string Id::uuid(std::optional<Value> version, MaybeStruct given) {
+  const Options options = read_options("id.uuid", given.value_or(Value::Struct{}), kAs);
+  bool ulid = options.as == As::ulid;
+  std::int64_t number = 7;
+  if (version && *version == Value("ulid"))
+    ulid = true;
+  else if (version && !Wire<std::int64_t>::take(std::move(*version), number))
+    number = 0;
+  Uuid made;
+  switch (number) {
+    case 1: made = uuids_.v1(); break;
+    case 4: made = uuids_.v4(); break;
+    case 6: made = uuids_.v6(); break;
+    case 7: made = uuids_.v7(); break;
+    default: throw Fault(Fault::Kind::bad_arguments, "id.uuid() makes the versions 1, 4, 6 and 7, and \"ulid\"");
+  }
+  return ulid ? ulid_text(made) : uuid_text(made);
+}
+
+void Id::sequence(Answer<std::string> answer, std::string tag) {
+  check_tag("id.sequence", tag);
+  on_home(std::move(answer.reply()), [this, tag = std::move(tag)](Reply reply) mutable {
+    store_.sequence(std::move(tag), [reply = std::move(reply)](Number number) mutable {
+      if (auto* fault = std::get_if<Fault>(&number)) return reply(std::move(*fault));
+      reply(decimal(std::get<std::int64_t>(number)));
+    });
+  });
+}
+
+void Id::redis(Answer<std::string> answer, std::string tag) {
+  check_tag("id.redis", tag);
+  if (!redis_) throw Fault(Fault::Kind::unavailable, "id.redis() counts in Redis, and none is configured (id.backend); id.sequence() counts in the store that is: " + std::string(store_.backend()));
+  on_home(std::move(answer.reply()), [this, tag = std::move(tag)](Reply reply) mutable {
+    redis_->sequence(std::move(tag), [reply = std::move(reply)](Number number) mutable {
+      if (auto* fault = std::get_if<Fault>(&number)) return reply(std::move(*fault));
+      reply(decimal(std::get<std::int64_t>(number)));
+    });
+  });
+}
+
+Value::Struct Id::decode(Value id, MaybeStruct given) {
+  const Options options = read_options("id.decode", given.value_or(Value::Struct{}), kSpace);
+  if (const auto* text = id.get_if<std::string>(); text && text->size() > 20) {
+    const auto uuid = parse_uuid(*text);
+    if (!uuid) throw Fault(Fault::Kind::bad_arguments, "id.decode() takes an id, a UUID or a ULID, not " + describe(id));
+    const UuidParts said = parts(*uuid);
+    Value::Struct out{{"version", said.version}};
+    if (said.unix_ms) {
+      out.emplace_back("time", time_of(*said.unix_ms));
+      out.emplace_back("ms", decimal(*said.unix_ms));
+    }
+    return out;
+  }
+  const Generator& of = generator("id.decode", options.space);
+  const auto said = of.space().layout.parts(read_id("id.decode", id));
+  return {{"time", time_of(said.unix_ms)}, {"ms", decimal(said.unix_ms)}, {"worker", said.worker}, {"sequence", said.sequence}, {"space", of.space().name}, {"epoch", time_of(of.space().layout.epoch_ms)}};
+}
+
+std::string Id::hide(Value id, MaybeStruct given) {
+  const Options options = read_options("id.hide", given.value_or(Value::Struct{}), kSpace);
+  if (keys_.empty()) throw Fault(Fault::Kind::unavailable, "id.hide() needs a key, and none is configured: id.keys = [\"k1=FILE\"]");
+  const std::int64_t number = read_id("id.hide", id);
+  return keys_.front().id() + "-" + hidden_text(keys_.front().hide(number, generator("id.hide", options.space).space().name));
+}
+
+std::string Id::reveal(std::string text, MaybeStruct given) {
+  const Options options = read_options("id.reveal", given.value_or(Value::Struct{}), kSpace);
+  const auto dash = text.find('-');
+  const std::int64_t hidden = dash == text.npos ? -1 : parse_hidden(std::string_view(text).substr(dash + 1));
+  if (hidden < 0) throw Fault(Fault::Kind::bad_arguments, "id.reveal() takes a text that id.hide made: a key's name, '-' and 13 letters and digits, not " + describe(Value(text)));
+  for (const Hider& key : keys_)
+    if (key.id() == text.substr(0, dash)) return std::to_string(key.reveal(hidden, generator("id.reveal", options.space).space().name));
+  throw Fault(Fault::Kind::not_found, "id.reveal(): this gateway has no key of the name " + describe(Value(text.substr(0, dash))).substr(7) + " (id.keys)");
+}
+
+void Id::stats(Answer<Value::Struct> answer, MaybeStruct given) {
+  const Options options = read_options("id.stats", given.value_or(Value::Struct{}), kSpace);
+  Generator& of = generator("id.stats", options.space);
+  of.stats([this, &of, answer = std::move(answer)](Generator::Stats s) mutable {
+    const Tags::Stats tags = tags_.stats();
+    Value::Struct out{{"dc", 0},
+                      {"worker", s.worker},
+                      {"timestamp", decimal(s.now_ms)},
+                      {"last_timestamp", decimal(s.last_ms)},
+                      {"sequence", s.sequence},
+                      {"sequence_overload", s.waited},
+                      {"errors", s.errors},
+                      {"space", of.space().name},
+                      {"layout", of.space().layout.describe()},
+                      {"store", store_.backend()},
+                      {"claimed", s.claimed},
+                      {"epoch", s.epoch},
+                      {"mark", decimal(s.mark_ms)},
+                      {"ahead_ms", std::max<std::int64_t>(0, s.last_ms - s.now_ms)},
+                      {"lead_ms", s.lead_ms},
+                      {"lease_ms", s.lease_left_ms},
+                      {"clock_leapt", s.leapt},
+                      {"tags", tags.tags},
+                      {"tags_left", decimal(tags.left)},
+                      {"tags_errors", tags.errors}};
+    answer(std::move(out));
+  });
+}
+
+}  // namespace sluice::id

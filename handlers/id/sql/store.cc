@@ -1,0 +1,202 @@
+#include "handlers/id/sql/store.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <fstream>
+
+namespace sluice::id {
+namespace {
+
+std::int64_t integer(const Value& value) {
+  const auto* integer = value.get_if<std::int64_t>();
+  return integer ? *integer : 0;
+}
+std::string text(const Value& value) {
+  const auto* text = value.get_if<std::string>();
+  return text ? *text : std::string();
+}
+const Value::Array* row(const sql::Outcome& outcome) {
+  const auto* result = std::get_if<sql::Result>(&outcome);
+  if (!result || result->rows.empty() || result->rows.back().rows.empty()) return nullptr;
+  return result->rows.back().rows.front().get_if<Value::Array>();
+}
+Fault fault_of(sql::Outcome& outcome) {
+  if (auto* fault = std::get_if<Fault>(&outcome)) return std::move(*fault);
+  return Fault(Fault::Kind::internal, "the database answered the id store without the row it was asked for; this is a bug of the gateway's");
+}
+
+// With the parameters that the text names, of all there are.
+sql::Statement statement(std::string text, const Value::Struct& all) {
+  Value::Struct own;
+  for (const auto& [name, value] : all) {
+    for (auto at = text.find(":" + name); at != text.npos; at = text.find(":" + name, at + 1)) {
+      const char after = at + name.size() + 1 < text.size() ? text[at + name.size() + 1] : ' ';
+      if ((after >= 'a' && after <= 'z') || after == '_') continue;
+      own.emplace_back(name, value);
+      break;
+    }
+  }
+  if (own.empty()) return {std::move(text), {}};
+  return {std::move(text), Value(std::move(own))};
+}
+
+std::string boot_id(bool local) {
+  if (!local) return "";
+  std::string id;
+  std::ifstream("/proc/sys/kernel/random/boot_id") >> id;
+  return id;
+}
+
+// What a copy of the file does not share with it: its inode and the instant it was made.
+std::string identity_of(const std::string& file) {
+  struct statx status {};
+  if (file.empty() || file.find(":memory:") != file.npos || ::statx(AT_FDCWD, file.c_str(), 0, STATX_INO | STATX_BTIME, &status) != 0) return "";
+  return std::to_string(status.stx_ino) + "." + std::to_string(status.stx_btime.tv_sec) + "." + std::to_string(status.stx_btime.tv_nsec);
+}
+
+std::string sequence_name(const std::string& tag) { return "sluice_sequence_" + tag; }
+
+}  // namespace
+
+SqlStore::SqlStore(sql::Backend& backend, Loop& home, Options options) : backend_(backend), home_(home), options_(std::move(options)), statements_(statements_of(backend.dialect())) {}
+
+void SqlStore::send(std::vector<sql::Statement> statements, Done done) {
+  sql::Errand::Job job{std::move(statements), {}, true};
+  job.options.timeout_ms = options_.limit_ms;
+  job.options.level = sql::Level::primary;
+  sql::Errand::run(backend_, home_, std::move(job), [alive = std::weak_ptr<bool>(alive_), done = std::move(done)](sql::Outcome outcome) mutable {
+    if (!alive.expired()) done(std::move(outcome));
+  });
+}
+
+void SqlStore::run(std::vector<sql::Statement> statements, Done done) {
+  if (ready_) return send(std::move(statements), std::move(done));
+  waiting_.push_back({std::move(statements), std::move(done)});
+  if (!setting_up_) set_up();
+}
+
+void SqlStore::run(const std::vector<std::string>& texts, const Value::Struct& all, Done done) {
+  std::vector<sql::Statement> statements;
+  statements.reserve(texts.size());
+  for (const std::string& each : texts) statements.push_back(statement(each, all));
+  run(std::move(statements), std::move(done));
+}
+
+void SqlStore::set_up() {
+  setting_up_ = true;
+  const Value::Struct all{{"boot", boot_id(backend_.dialect() == "sqlite")}, {"identity", identity_of(options_.file)}};
+  std::vector<sql::Statement> setup;
+  for (const std::string& each : statements_.setup) {
+    if (options_.accept_copy && &each == &statements_.setup.back()) setup.push_back(statement(statements_.adopt, all));
+    setup.push_back(statement(each, all));
+  }
+  send(std::move(setup), [this](sql::Outcome outcome) { set_up_done(outcome); });
+}
+
+void SqlStore::set_up_done(const sql::Outcome& outcome) {
+  const auto* found = row(outcome);
+  if (!found) {
+    sql::Outcome copy = outcome;
+    const Fault fault = fault_of(copy);
+    return ready(&fault);
+  }
+  const std::string original = text(found->front()), own = identity_of(options_.file);
+  if (original == own) return ready(nullptr);
+  const Fault copied(Fault::Kind::conflict,
+                     "the database file '" + options_.file + "' is a copy of one that keeps worker ids and tags (made as " + original + ", this is " + own +
+                         "): two gateways would give the same ids. Use the original; or, when no gateway will ever use that again, set id.accept_copy = true once");
+  ready(&copied);
+}
+
+void SqlStore::ready(const Fault* fault) {
+  setting_up_ = false;
+  ready_ = !fault;
+  for (Waiting& each : std::exchange(waiting_, {})) {
+    if (fault)
+      each.done(*fault);
+    else
+      send(std::move(each.statements), std::move(each.done));
+  }
+}
+
+void SqlStore::claim(Claim claim, UniqueFunction<void(Claimed)> done) {
+  const Value::Struct all{{"space", claim.space},       {"layout", claim.layout},  {"gateway", claim.gateway},  {"instance", claim.instance},
+                          {"workers", claim.workers},   {"floor", claim.floor_ms}, {"span", claim.window_ms}, {"lease", claim.lease_ms}};
+  run(statements_.claim, all, [claim, done = std::move(done)](sql::Outcome outcome) mutable {
+    const auto* found = row(outcome);
+    if (!found || found->size() != 5) return done(fault_of(outcome));
+    if (const std::string layout = text((*found)[0]); layout != claim.layout)
+      return done(Fault(Fault::Kind::conflict, "the space '" + claim.space + "' has the layout " + layout + " in the store, and " + claim.layout +
+                                                   " in this gateway's configuration (id.spaces): ids of both would collide; use the same, or another name"));
+    if ((*found)[1].is_nil()) return done(Exhausted{std::max<std::int64_t>(integer((*found)[4]), 1)});
+    const std::int64_t mark = integer((*found)[3]);
+    done(Tenure{integer((*found)[1]), integer((*found)[2]), mark - claim.window_ms, mark});
+  });
+}
+
+void SqlStore::keep(const std::vector<std::string>& texts, const Extend& extend, UniqueFunction<void(Extended)> done) {
+  const Value::Struct all{{"space", extend.space},   {"gateway", extend.gateway}, {"instance", extend.instance}, {"worker", extend.worker},
+                          {"epoch", extend.epoch}, {"mark", extend.mark_ms},    {"lease", extend.lease_ms}};
+  run(texts, all, [done = std::move(done)](sql::Outcome outcome) mutable {
+    const auto* found = row(outcome);
+    if (!found) return done(fault_of(outcome));
+    done(Kept{integer(found->front()) == 1});
+  });
+}
+
+void SqlStore::extend(Extend extend, UniqueFunction<void(Extended)> done) { keep(statements_.extend, extend, std::move(done)); }
+void SqlStore::release(Extend extend, UniqueFunction<void(Extended)> done) { keep(statements_.release, extend, std::move(done)); }
+
+void SqlStore::create(Tag tag, UniqueFunction<void(Creation)> done) {
+  run(statements_.create, {{"tag", tag.name}, {"first", tag.start}, {"step", tag.step}, {"delta", tag.delta}}, [tag, done = std::move(done)](sql::Outcome outcome) mutable {
+    const auto* found = row(outcome);
+    if (!found || found->size() != 3) return done(fault_of(outcome));
+    const bool created = std::get<sql::Result>(outcome).rows.front().affected > 0;
+    done(Created{created, {tag.name, integer((*found)[2]), integer((*found)[0]), integer((*found)[1])}});
+  });
+}
+
+void SqlStore::reserve(std::string tag, std::int64_t count, UniqueFunction<void(Reserved)> done) {
+  run(statements_.reserve, {{"tag", tag}, {"count", count}}, [tag, count, done = std::move(done)](sql::Outcome outcome) mutable {
+    const auto* result = std::get_if<sql::Result>(&outcome);
+    if (!result) return done(fault_of(outcome));
+    const auto* found = row(outcome);
+    if (!found) return done(unknown_tag(tag));
+    if (result->rows.front().affected == 0)
+      return done(Fault(Fault::Kind::too_large, "the numbers of the tag " + describe(Value(tag)).substr(7) + " are spent: they end at 2^63 - 1, and the next is " + std::to_string(integer((*found)[0]))));
+    const std::int64_t step = integer((*found)[1]), delta = integer((*found)[2]), numbers = count == 0 ? step : count;
+    done(Segment{integer((*found)[0]) - delta * numbers, numbers, delta, step});
+  });
+}
+
+void SqlStore::sequence(std::string tag, UniqueFunction<void(Number)> done) {
+  std::string name = sequence_name(tag);
+  if (sequences_.contains(name)) return next_of(std::move(name), std::move(done));
+  const std::string make = std::string(statements_.make_sequence).replace(statements_.make_sequence.find("{name}"), 6, name);
+  run({sql::Statement{make, {}}}, [this, name, done = std::move(done)](sql::Outcome outcome) mutable {
+    if (std::holds_alternative<Fault>(outcome)) return done(fault_of(outcome));
+    if (sequences_.size() == kSequencesKnown) sequences_.clear();
+    sequences_.insert(name);
+    next_of(std::move(name), std::move(done));
+  });
+}
+
+void SqlStore::next_of(std::string name, UniqueFunction<void(Number)> done) {
+  std::vector<sql::Statement> statements;
+  for (std::string each : statements_.sequence) statements.push_back({each.replace(each.find("{name}"), 6, name), {}});
+  run(std::move(statements), [this, name, done = std::move(done)](sql::Outcome outcome) mutable {
+    const auto* result = std::get_if<sql::Result>(&outcome);
+    if (!result) {
+      sequences_.erase(name);  // it may have been dropped
+      return done(fault_of(outcome));
+    }
+    if (statements_.sequence_by_insert) return done(result->rows.front().last_insert_id);
+    const auto* found = row(outcome);
+    if (!found) return done(fault_of(outcome));
+    done(integer(found->front()));
+  });
+}
+
+}  // namespace sluice::id
