@@ -79,11 +79,7 @@ void Generator::serve() {
       continue;
     }
     if (Clock::now() >= first.deadline) {
-      answers.emplace_back(std::move(first.done), last_fault_ ? *last_fault_
-                                                              : Fault(Fault::Kind::overloaded, "no id of the space '" + space_.name + "' came free within " + std::to_string(options_.wait_ms) +
-                                                                                                   " ms: more are asked for than its layout has (" + std::to_string(space_.layout.per_tick()) + " for each " +
-                                                                                                   std::to_string(space_.layout.tick_ms) + " ms)",
-                                                                      {{"retry_after_ms", options_.ahead_ms}}));
+      answers.emplace_back(std::move(first.done), late(*taken.refusal));
       waiting_.pop_front();
       continue;
     }
@@ -93,6 +89,17 @@ void Generator::serve() {
   }
   queued_.store(static_cast<std::int64_t>(waiting_.size()), std::memory_order_relaxed);
   for (auto& [done, given] : answers) done(std::move(given));
+}
+
+// What to tell someone who waited as long as he may.
+Fault Generator::late(Snowflake::Refusal refusal) const {
+  if (last_fault_) return *last_fault_;
+  const std::string after = " within " + std::to_string(options_.wait_ms) + " ms (id.wait_ms)";
+  if (refusal == Snowflake::Refusal::mark)
+    return Fault(Fault::Kind::unavailable, "the store of ids did not answer" + after + ", and nothing is left of the space '" + space_.name + "'", {{"retry_after_ms", kLastRetry.count()}});
+  return Fault(Fault::Kind::overloaded, "no id of the space '" + space_.name + "' came free" + after + ": more are asked for than its layout has, " + std::to_string(space_.layout.per_tick()) + " for each " +
+                                            std::to_string(space_.layout.tick_ms) + " ms",
+               {{"retry_after_ms", options_.ahead_ms}});
 }
 
 void Generator::look_again(milliseconds after) {

@@ -78,6 +78,7 @@ class Generator {
   void extended(std::int64_t mark_ms, Clock::time_point sent, Extended);
   void failed(Fault);
   void fail_all(const Fault&);
+  Fault late(Snowflake::Refusal) const;
   void look_again(std::chrono::milliseconds after);
   std::int64_t limit_of(std::int64_t mark_ms) const noexcept;
 
