@@ -174,6 +174,7 @@ class Faults(IdCase):
         with contextlib.ExitStack() as stack:
             servers = [stack.enter_context(gateway(file, f'gateway = "g{i}"\n')) for i in range(4)]
             takers = [Taker(lambda i=i: servers[i].endpoint, 250) for i in range(4)]
+            stack.callback(lambda: [setattr(taker, "blocks", 0) for taker in takers])
             killed, paused = servers[0], servers[1]
             wait_for(lambda: len(takers[0].rows) > 50, "some blocks of the gateway that is killed", 60)
             killed.kill()
