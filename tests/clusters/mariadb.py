@@ -50,6 +50,7 @@ binlog-format = ROW
 gtid-strict-mode
 log_bin_trust_function_creators = 1
 slave_net_timeout = 10
+character-set-server = utf8mb4
 innodb_buffer_pool_size = 64M
 innodb_log_file_size = 32M
 performance_schema = off

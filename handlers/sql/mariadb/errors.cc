@@ -21,7 +21,7 @@ Failure::Kind meaning(unsigned number, bool read_only_option) noexcept {
     case 1053:  // the server shuts down
     case 1152: case 1184:  // aborted connection
     case 1927:  // the connection was killed
-    case 2002: case 2003: case 2006: case 2013: case 2027: case 2055:
+    case 2002: case 2003: case 2006: case 2013: case 2014: case 2027: case 2055:
       return Failure::Kind::lost;
     default: return Failure::Kind::statement;
   }

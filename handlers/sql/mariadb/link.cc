@@ -1,5 +1,7 @@
 #include "handlers/sql/mariadb/link.h"
 
+#include <errmsg.h>
+
 namespace sluice::sql::mariadb {
 namespace {
 
@@ -83,7 +85,7 @@ bool MariaLink::start(Step step) {
     case Step::execute: flight_->may_have_run = true; return session_->run(Call::execute, statement_);
     case Step::fetch: case Step::skip: return session_->run(Call::fetch, statement_);
     case Step::next: return session_->run(Call::next, statement_);
-    case Step::close: return session_->run(Call::close, statement_);
+    case Step::reprepare: case Step::close: return session_->run(Call::close, statement_);
     case Step::cursor_guard: return session_->run(Call::query, nullptr, kReadOnly);
     case Step::cursor_prepare: return session_->run(Call::prepare, cursor_, running_.text);
     case Step::cursor_execute: return session_->run(Call::execute, cursor_);
@@ -131,7 +133,15 @@ MariaLink::Step MariaLink::after(Step step) {
       statement_ = nullptr;
       return execution_step();
     case Step::prepare: return code == 0 ? prepared() : failed(Session::error(statement_));
-    case Step::execute: return code == 0 ? executed() : failed(Session::error(statement_));
+    case Step::execute:
+      if (code == 0) return executed();
+      if (mysql_stmt_errno(statement_) != CR_NEW_STMT_METADATA || flight_->trip.kind != Trip::Kind::read) return failed(Session::error(statement_));
+      // A table has more columns than when the statement was prepared.
+      forget(statement_);
+      return Step::reprepare;
+    case Step::reprepare:
+      statement_ = nullptr;
+      return execution_step();
     case Step::fetch:
       if (code == MYSQL_NO_DATA) return result_done();
       return code == 0 || code == MYSQL_DATA_TRUNCATED ? row_came() : failed(Session::error(statement_));
@@ -228,8 +238,11 @@ MariaLink::Step MariaLink::row_came() {
     return Step::skip;
   }
   if (++rows_in_turn_ % kRowsPerTurn != 0) return Step::fetch;
+  session_->expect_silence(false);
   loop_.post([this, alive = std::weak_ptr(alive_)] {
-    if (!alive.expired() && state_ == State::open) go(Step::fetch);
+    if (alive.expired() || state_ != State::open) return;
+    session_->expect_silence(true);
+    go(Step::fetch);
   });
   return Step::none;
 }

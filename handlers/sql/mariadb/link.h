@@ -45,7 +45,7 @@ class MariaLink final : public cluster::Link, private Session::Owner {
     connect,
     begin, commit, rollback, control,              // texts without rows
     position, position_read,                       // of the node
-    evict, prepare, execute, fetch, skip, next, close,  // a statement; skip: rows that nobody gets
+    evict, prepare, execute, reprepare, fetch, skip, next, close,  // a statement; skip: rows that nobody gets
     cursor_guard, cursor_prepare, cursor_execute, cursor_fetch, cursor_close, cursor_unguard,
     over,                                          // the trip has its answer
   };

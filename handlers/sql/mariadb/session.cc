@@ -36,9 +36,9 @@ Session::~Session() {
 void Session::close() {
   timeout_.stop();
   watch(0);
-  const int fd = mysql_get_socket(mysql_);
-  if (fd >= 0) ::shutdown(fd, SHUT_RDWR);  // nothing below blocks any more
-  // A call that waits holds memory on its own stack: it is told that its time is over, and unwinds.
+  if (!waiting_) return;
+  // A call that waits holds memory on its own stack: it is told that its time is over, and unwinds. Nothing may block meanwhile.
+  if (const int fd = mysql_get_socket(mysql_); fd >= 0) ::shutdown(fd, SHUT_RDWR);
   for (int turn = 0; waiting_ && turn < 100; ++turn) waiting_ = resume(MYSQL_WAIT_TIMEOUT) != 0;
 }
 
@@ -100,6 +100,11 @@ bool Session::settle(int waits) {
   const bool connected = call_ != Call::connect || connected_;
   watch(connected && silence_ ? EPOLLIN : 0u);
   return true;
+}
+
+void Session::expect_silence(bool expect) {
+  silence_ = expect;
+  if (!waiting_) watch(silence_ ? EPOLLIN : 0u);
 }
 
 void Session::take_up(int ready) {

@@ -48,7 +48,7 @@ class Session final : private Loop::Watcher {
 
   bool in_transaction() const noexcept { return (mysql_->server_status & SERVER_STATUS_IN_TRANS) != 0; }
   std::string last_gtid() const;  // that came with the last answer; "" when none did
-  void expect_silence(bool expect) noexcept { silence_ = expect; }  // while no call runs; else hung_up()
+  void expect_silence(bool);      // while no call runs; rows of an answer may lie there otherwise. What is said nevertheless: hung_up()
   void close();                   // no more calls; the library's structures stay until the end
 
  private:
