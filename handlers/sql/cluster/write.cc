@@ -11,7 +11,8 @@ constexpr int kAttempts = 50;  // each after another look at the nodes
 void Cluster::write(const JobPtr& job) {
   if (job->work.reply && job->work.reply.cancelled()) return answer(job, Fault(Fault::Kind::cancelled, "the caller is gone"));
   Node* node = primary();
-  if (!node || node->health().state() == Health::State::down) return wait_for_node(job);
+  // One that is demoted stays in its place until another takes it.
+  if (!node || node->health().state() == Health::State::down || !node->report().primary) return wait_for_node(job);
   ++job->attempts;
   job->sent = Clock::now();
   if (job->transaction_life.count() > 0) return begin_on(job, *node);
