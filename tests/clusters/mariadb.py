@@ -217,7 +217,8 @@ class MariaDB(Cluster):
         """Once it has applied what it received. The old primary is left as it is."""
         if not self.is_replica(node):
             raise Problem(f"node {node} is no replica")
-        self.sql(node, "STOP SLAVE; CHANGE MASTER TO master_delay=0; START SLAVE sql_thread", database=None)
+        # The relay log is kept only while one of the two threads runs.
+        self.sql(node, "START SLAVE sql_thread; STOP SLAVE io_thread", database=None)
         received = self.slave_status(node)["Gtid_IO_Pos"]
         wait_for(lambda: not received or self.applied(node, received), f"replica {node} to apply {received}")
         followers = [n for n in self.live_replicas() if n != node]
