@@ -62,6 +62,13 @@ class Examples(unittest.TestCase):
             self.assertEqual(self.python("3_locks/seckill.py", gateway.url, second.url), sold)
             self.assertEqual(self.python("3_locks/seckill.py", "--db", "embedded", second.url), sold)
 
+    def test_ids(self):
+        lines = self.python("4_ids/ids.py", gateway.url)
+        self.assertEqual(lines[0], "rises: True")
+        self.assertIn("batch: 1000 of main by worker 0", lines[1])
+        self.assertEqual(lines[2:4], ["segment: 1000 1001 ['1002', '1003', '1004']", "uuid: 7 4 ulid: 26"])
+        self.assertIn("none is configured: id.keys", lines[4])
+
     def test_own_handler(self):
         with tempfile.TemporaryDirectory(prefix="sluice-test-") as folder:
             port = free_port()
