@@ -1,0 +1,200 @@
+"""A MariaDB primary dies, and another takes its place: writes go on there, reads never stop, and nothing that was acknowledged is lost or repeated."""
+
+import os
+import sys
+import threading
+import time
+import unittest
+import xmlrpc.client
+
+sys.path.append(os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
+
+import mariadb
+from gateway import Gateway, wait_for
+
+OUTCOME_UNKNOWN, WRITE_LOST = -32013, -32014
+
+# An acknowledged write is in a replica's relay log. A replica has none of its own to wait for when it applies.
+SEMI_SYNC = """rpl_semi_sync_master_enabled = 1
+rpl_semi_sync_slave_enabled = 1
+rpl_semi_sync_master_wait_point = AFTER_SYNC
+rpl_semi_sync_master_timeout = 10000
+rpl_semi_sync_master_wait_no_slave = 0
+"""
+
+
+def proxy(gateway):
+    return xmlrpc.client.ServerProxy(gateway.url, allow_none=True, use_builtin_types=True)
+
+
+def received(cluster, node):
+    """How far a replica's relay log goes."""
+    return int(cluster.slave_status(node)["Gtid_IO_Pos"].rpartition("-")[2] or 0)
+
+
+class FailoverCase(unittest.TestCase):
+    settings = ""
+
+    def setUp(self):
+        self.cluster = mariadb.MariaDB(fsync=False, settings=self.settings)
+        self.addCleanup(self.cluster.destroy)
+        self.cluster.up()
+        self.gateways = [Gateway(data=self.cluster.url()) for _ in range(2)]
+        for gateway in self.gateways:
+            self.addCleanup(gateway.stop)
+        with proxy(self.gateways[0]) as g:
+            self.created = g.sql.execute("CREATE TABLE event(id VARCHAR(100) PRIMARY KEY, round INT)")["token"]
+
+    def roles(self):
+        with proxy(self.gateways[0]) as g:
+            return {int(n["node"].rpartition(":")[2]) - self.cluster.port: n["role"] if n["state"] != "down" else "down" for n in g.sql.topology()["nodes"]}
+
+
+class Rounds(FailoverCase):
+    settings = SEMI_SYNC
+
+    def test_twenty_primaries_die(self):
+        cluster, stop, problems = self.cluster, threading.Event(), []
+        acknowledged, unknown, gaps = {}, set(), []
+        slowest_read = [0.0]
+
+        def write(gateway, who):
+            with proxy(gateway) as g:
+                n = 0
+                while not stop.is_set():
+                    n += 1
+                    name = f"{who} {n}"
+                    try:
+                        g.sql.execute("INSERT INTO event VALUES (?, ?)", [name, n])
+                        acknowledged[name] = time.monotonic()
+                    except xmlrpc.client.Fault as fault:
+                        unknown.add(name)
+                        if fault.faultCode != OUTCOME_UNKNOWN:
+                            problems.append(f"write: {fault}")
+
+        def keyed(gateway, who):
+            with proxy(gateway) as g:
+                n = 0
+                while not stop.is_set():
+                    n += 1
+                    try:
+                        g.sql.execute("INSERT INTO event VALUES (?, ?)", [f"{who} {n}", n], {"key": f"{who} {n}"})
+                        acknowledged[f"{who} {n}"] = time.monotonic()
+                    except xmlrpc.client.Fault as fault:
+                        problems.append(f"keyed: {fault}")
+
+        def read(gateway):
+            with proxy(gateway) as g:
+                while not stop.is_set():
+                    started = time.monotonic()
+                    try:
+                        # A replica that is made anew begins with nothing at all.
+                        g.sql.query("SELECT COUNT(*) FROM event WHERE round = 1", [], {"after": self.created})
+                    except xmlrpc.client.Fault as fault:
+                        problems.append(f"read: {fault}")
+                    slowest_read[0] = max(slowest_read[0], time.monotonic() - started)
+
+        threads = [threading.Thread(target=write, args=[self.gateways[0], "a"]), threading.Thread(target=write, args=[self.gateways[1], "b"]),
+                   threading.Thread(target=keyed, args=[self.gateways[0], "k"]), threading.Thread(target=read, args=[self.gateways[1]])]
+        [t.start() for t in threads]
+        try:
+            for _ in range(20):
+                old = cluster.primary
+                before = len(acknowledged)
+                wait_for(lambda: len(acknowledged) > before + 5, "writes to be acknowledged")
+                cluster.kill(old)
+                best = max((n for n in range(3) if n != old), key=lambda n: received(cluster, n))
+                cluster.promote(best)
+                promoted = time.monotonic()
+                wait_for(lambda: any(at > promoted for at in list(acknowledged.values())), "a write to be acknowledged after the promotion")
+                gaps.append(min(at for at in list(acknowledged.values()) if at > promoted) - promoted)
+                cluster.rejoin(old)
+        finally:
+            stop.set()
+            [t.join() for t in threads]
+        self.assertEqual(problems, [])
+        rows = cluster.sql(cluster.primary, "SELECT id FROM event").splitlines()
+        self.assertEqual(set(acknowledged) - set(rows), set(), "acknowledged and lost")
+        self.assertEqual(set(rows) - set(acknowledged) - unknown, set(), "never asked for")
+        print(f"\n{len(acknowledged)} writes acknowledged, {len(unknown)} unknown; from promotion to the first write {sorted(round(g * 1000) for g in gaps)} ms; "
+              f"slowest read {slowest_read[0] * 1000:.0f} ms", file=sys.stderr)
+        self.assertLess(max(gaps), 1)
+        self.assertLess(slowest_read[0], 1)
+
+
+class Losses(FailoverCase):
+    def test_a_lost_write_is_told_as_lost(self):
+        cluster = self.cluster
+        with proxy(self.gateways[0]) as g:
+            kept = g.sql.execute("INSERT INTO event VALUES ('kept', 1)")["token"]
+            cluster.sync()
+            for node in (1, 2):
+                cluster.sql(node, "STOP SLAVE io_thread", database=None)
+            lost = g.sql.execute("INSERT INTO event VALUES ('lost', 1)")["token"]
+            cluster.kill(0)
+            cluster.promote(1)
+            after = g.sql.execute("INSERT INTO event VALUES ('after', 1)")["token"]
+            count = lambda token, to: to.sql.query("SELECT COUNT(*) FROM event", [], {"after": token})["rows"]
+            with proxy(self.gateways[1]) as other:
+                for to in (g, other):
+                    wait_for(lambda: self.roles()[1] == "primary", "the new primary to be seen")
+                    self.assertIn(count(kept, to), ([[1]], [[2]]))
+                    self.assertEqual(count(after, to), [[2]])
+                    with self.assertRaises(xmlrpc.client.Fault) as caught:
+                        count(lost, to)
+                    self.assertEqual(caught.exception.faultCode, WRITE_LOST)
+
+    def test_an_old_primary_that_comes_back_is_not_written_to(self):
+        cluster = self.cluster
+        with proxy(self.gateways[0]) as g:
+            cluster.kill(0)
+            cluster.promote(1)
+            g.sql.execute("INSERT INTO event VALUES ('new', 1)")
+            cluster.start(0)  # takes writes, as before
+            wait_for(lambda: self.roles()[0] == "refused primary", "the old primary to be seen")
+            for i in range(50):
+                answer = g.sql.execute("INSERT INTO event VALUES (?, 1)", [f"new {i}"])
+                self.assertEqual(answer["route"]["node"], f"127.0.0.1:{cluster.node_port(1)}")
+                read = g.sql.query("SELECT COUNT(*) FROM event", [], {"after": answer["token"]})
+                self.assertEqual(read["rows"], [[i + 2]])
+            self.assertEqual(cluster.sql(0, "SELECT COUNT(*) FROM event"), "0")
+
+    def test_a_primary_that_is_demoted_is_left_without_a_write_lost(self):
+        """A planned change: read_only first, then the promotion."""
+        cluster = self.cluster
+        acknowledged, problems, stop = [], [], threading.Event()
+
+        def write():
+            with proxy(self.gateways[0]) as g:
+                while not stop.is_set():
+                    try:
+                        g.sql.execute("INSERT INTO event VALUES (?, 1)", [f"w {len(acknowledged)}"])
+                        acknowledged.append(len(acknowledged))
+                    except xmlrpc.client.Fault as fault:
+                        problems.append(str(fault))
+                        return
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            for node in (1, 0):
+                before = len(acknowledged)
+                wait_for(lambda: len(acknowledged) > before + 20, "writes to be acknowledged")
+                old = cluster.primary
+                cluster.sql(old, "SET GLOBAL read_only = 1", database=None)
+                cluster.sync()
+                cluster.promote(node)
+                cluster.follow(old)
+            before = len(acknowledged)
+            wait_for(lambda: len(acknowledged) > before + 20, "writes to be acknowledged")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {problems}") from None
+        finally:
+            stop.set()
+            writer.join()
+        self.assertEqual(problems, [])
+        self.assertEqual(cluster.sql(cluster.primary, "SELECT COUNT(*) FROM event"), str(len(acknowledged)))
+
+
+if __name__ == "__main__":
+    unittest.main()
