@@ -69,6 +69,10 @@ class Examples(unittest.TestCase):
         self.assertEqual(lines[2:4], ["segment: 1000 1001 ['1002', '1003', '1004']", "uuid: 7 4 ulid: 26"])
         self.assertIn("none is configured: id.keys", lines[4])
 
+    def test_read_write_over_a_cluster(self):
+        lines = self.python("2_read_write/cluster.py", os.environ["SLUICE_BINARY"])
+        self.assertEqual([line.split()[-5] for line in lines[1:6]], ["primary", "replica", "replica", "primary", "primary"])
+
     def test_own_handler(self):
         with tempfile.TemporaryDirectory(prefix="sluice-test-") as folder:
             port = free_port()

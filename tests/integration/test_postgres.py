@@ -129,6 +129,15 @@ class Statements(ClusterCase):
         self.assertEqual((second["route"]["role"], second["route"]["class"]), ("primary", "primary"))
         self.assertIn("would not run it as a read", second["route"]["why"])
 
+    def test_users_functions_are_what_the_catalogue_says(self):
+        self.sql.execute("CREATE SEQUENCE IF NOT EXISTS hidden")
+        self.sql.execute("CREATE OR REPLACE FUNCTION twice(n int) RETURNS int STABLE LANGUAGE sql AS 'SELECT 2 * n'")
+        self.sql.execute("CREATE OR REPLACE FUNCTION count_up() RETURNS bigint LANGUAGE sql AS 'SELECT nextval(''hidden'')'")
+        wait_for(lambda: self.sql.explain("SELECT twice(2)")["class"] == "read", "the gateway to learn of the functions")
+        self.assertEqual(self.sql.explain("SELECT count_up()")["class"], "primary")
+        self.assertIn("declare it STABLE", self.sql.explain("SELECT count_up()")["why"])
+        self.assertEqual(self.sql.explain("SELECT nobody_made_this()")["class"], "primary")
+
     def test_a_transaction_is_one_connection_until_it_ends(self):
         tx = self.sql.begin()
         self.sql.execute("INSERT INTO event VALUES ('tx', 1)", [], {"tx": tx})

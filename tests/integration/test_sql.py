@@ -115,12 +115,12 @@ class Statements(SqlCase):
         self.assertEqual(self.sql.execute("SELECT 7 AS n")["rows"], [[7]])
 
     def test_the_switch(self):
-        self.assertEqual(self.sql.split(False), {"split": 0})
+        self.assertEqual(self.sql.split(False), {"split": 0, "shadow": False})
         self.assertEqual(self.sql.query("SELECT 1")["route"]["role"], "primary")
-        self.assertEqual(self.sql.split(50), {"split": 50})
+        self.assertEqual(self.sql.split(50), {"split": 50, "shadow": False})
         roles = [self.sql.query("SELECT 1")["route"]["role"] for _ in range(200)]
         self.assertEqual(roles.count("replica"), 100)
-        self.assertEqual(self.sql.split(True), {"split": 100})
+        self.assertEqual(self.sql.split(True), {"split": 100, "shadow": False})
         self.assertEqual(self.sql.query("SELECT 1", [], {"level": "primary"})["route"]["role"], "primary")
         self.assertEqual(self.fault("from 0 to 100", self.sql.split, 101), -32602)
 

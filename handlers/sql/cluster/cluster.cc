@@ -10,6 +10,10 @@ namespace sluice::sql::cluster {
 
 using std::chrono::milliseconds;
 
+namespace {
+constexpr std::chrono::seconds kLearnEvery{5};  // functions that were made since
+}
+
 Cluster::Cluster(std::unique_ptr<Engine> engine, Settings settings, Loop& home, Workers& workers)
     : engine_(std::move(engine)), settings_(std::move(settings)), home_(home), sessions_(settings_.sessions), split_(settings_.split), poll_timer_(home),
       sweep_timer_(home), keys_timer_(home) {
@@ -158,7 +162,13 @@ double Cluster::others_ms(const Node& node) const {
 
 void Cluster::node_looked(Node& node) {
   hold_election();
-  if (&node == primary()) lag_.primary_at(node.report().at, home_.now());
+  if (&node == primary()) {
+    lag_.primary_at(node.report().at, home_.now());
+    if (home_.now() - learned_ > kLearnEvery) {
+      learned_ = home_.now();
+      node.learn();
+    }
+  }
   if (!seal_) learn_secret();
   check_freshness();
   release_waiting();
@@ -298,7 +308,7 @@ void Cluster::status(UniqueFunction<void(Value::Struct)> done) {
       const std::uint64_t reads = node->calls(Link::Use::read);
       nodes.emplace_back(Value::Struct{
           {"node", node->name()},
-          {"role", is_primary ? "primary" : !node->known() ? "unknown" : node->report().primary ? "refused primary" : "replica"},
+          {"role", is_primary ? "primary" : !node->known() || node->health().state() == Health::State::down ? "unknown" : node->report().primary ? "refused primary" : "replica"},
           {"state", kStates[static_cast<std::size_t>(node->health().state())]},
           {"trouble", node->trouble()},
           {"position", seal_ && !node->at().empty() ? seal_->close(node->at()) : ""},

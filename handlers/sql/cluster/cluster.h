@@ -163,6 +163,7 @@ class Cluster final : public Backend {
   std::uint64_t polling_ = 0;            // nodes with a poll under way, by bit
   double apply_ms_ = 5;                  // moving average of how long a replica took to catch up
   Timer sweep_timer_, keys_timer_;
+  Clock::time_point learned_{};
   bool guards_ready_ = false, keys_used_ = false;
 
   std::unordered_map<std::string, std::shared_ptr<Transaction>> transactions_;

@@ -238,6 +238,10 @@ void Node::Lease::give(bool clean) {
   });
 }
 
+void Node::learn() {
+  if (!links(Link::Use::probe).empty() && links(Link::Use::probe).front()->open) engine_.learn(*links(Link::Use::probe).front()->link);
+}
+
 void Node::look_soon() {
   if (!probing_ && !links(Link::Use::probe).empty() && links(Link::Use::probe).front()->open) probe();
 }

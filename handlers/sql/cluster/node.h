@@ -64,6 +64,7 @@ class Node {
   // Closes connections, those for reads alone or all: what was under way ends as lost, what waited was not sent.
   void cut(const std::string& why, bool reads_alone);
 
+  void learn();      // Engine::learn on the probe's connection
   void look_soon();  // probes now, when nothing is under way
 
  private:

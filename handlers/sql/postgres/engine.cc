@@ -176,6 +176,25 @@ void Postgres::probe(Link& link, Done done) {
   link.send(std::move(trip));
 }
 
+void Postgres::learn(Link& link) {
+  Trip trip;
+  trip.statements.push_back({"SELECT n.nspname, p.proname, p.provolatile::text FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace "
+                             "WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') LIMIT 50000", {}});
+  trip.done = [this](Trip::Arrived arrived) {
+    auto* answer = std::get_if<Trip::Answer>(&arrived);
+    if (!answer) return;  // nothing is known then, and such functions are the primary's
+    Functions functions;
+    for (const Value& row : answer->rows[0].rows) {
+      const auto& column = *row.get_if<Value::Array>();
+      if (column.size() == 3) functions.add(or_else<std::string>(column[0], ""), or_else<std::string>(column[1], ""), or_else<std::string>(column[2], "v")[0]);
+    }
+    if (functions.same_as(functions_)) return;
+    functions_ = std::move(functions);
+    statements_.forget();
+  };
+  link.send(std::move(trip));
+}
+
 void Postgres::read_history(Link& link, Report report, std::uint64_t switched_at, Done done) {
   const std::uint32_t now = report.origin;
   auto complete = [this, now](Report& report) {

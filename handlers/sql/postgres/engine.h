@@ -4,6 +4,7 @@
 #include <map>
 
 #include "handlers/sql/cluster/engine.h"
+#include "handlers/sql/postgres/functions.h"
 #include "handlers/sql/postgres/statements.h"
 
 namespace sluice::sql::postgres {
@@ -21,6 +22,7 @@ class Postgres final : public cluster::Engine {
   bool origins_are_timelines() const noexcept override { return true; }
   std::unique_ptr<cluster::Link> dial(const cluster::Address&, cluster::Link::Use, Loop&, Events) override;
   void probe(cluster::Link&, UniqueFunction<void(std::variant<cluster::Report, cluster::Failure>)> done) override;
+  void learn(cluster::Link&) override;
   Verdict classify(std::string_view statement) override { return statements_.look(statement).verdict; }
   void remember(std::string_view statement, Verdict verdict) override { statements_.look(statement).verdict = std::move(verdict); }
   cluster::Judgement judge(const cluster::Report& primary, const cluster::Position& wanted) const override;
@@ -33,7 +35,8 @@ class Postgres final : public cluster::Engine {
   std::vector<std::pair<std::string, std::string>> parameters_;  // of the connection string, without hosts
   std::string options_;
   cluster::AnswerLimits limits_;
-  Statements statements_;
+  Functions functions_;
+  Statements statements_{functions_};
   std::string system_;
   std::map<std::uint32_t, std::vector<cluster::Mark>> histories_;  // by timeline; they never change
   Texts texts_;

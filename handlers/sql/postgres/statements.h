@@ -11,6 +11,11 @@ using Known = PostgresText;
 
 class Statements {
  public:
+  // `catalogue` outlives this; forget() when it says other things than before.
+  explicit Statements(const Catalogue& catalogue) : catalogue_(catalogue) {}
+
+  void forget();
+
   // Valid until the next call.
   Known& look(std::string_view text);
 
@@ -18,6 +23,7 @@ class Statements {
   static constexpr std::size_t kBytes = 8 << 20;
   static constexpr std::size_t kLongest = 16 << 10;  // texts with their values in them never come again
 
+  const Catalogue& catalogue_;
   struct Hash {
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>()(text); }
