@@ -11,7 +11,7 @@ ALLOWED = [
     ("transports/xmlrpc/", ["rpc/", "transports/net/"]),
     ("transports/zerorpc/", ["rpc/", "transports/net/"]),
     ("handlers/sql/classify/", ["rpc/", "handlers/sql/backend.h"]),
-    ("handlers/sql/cluster/", ["rpc/", "handlers/support/", "handlers/sql/backend.h", "handlers/sql/handle.h"]),
+    ("handlers/sql/cluster/", ["rpc/", "handlers/support/", "handlers/sql/backend.h", "handlers/sql/handle.h", "handlers/sql/keys.h"]),
     ("handlers/sql/postgres/", ["rpc/", "handlers/support/", "handlers/sql/backend.h", "handlers/sql/classify/", "handlers/sql/cluster/"]),
     ("handlers/sql/mariadb/", ["rpc/", "handlers/support/", "handlers/sql/backend.h", "handlers/sql/json.h", "handlers/sql/classify/", "handlers/sql/cluster/"]),
     ("handlers/sql/sqlite/", ["rpc/", "handlers/support/", "handlers/sql/"]),

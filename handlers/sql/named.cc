@@ -72,10 +72,13 @@ class Parser {
     } else if (key == "doc") {
       auto& help = statements_.back().help;
       help += (help.empty() ? "" : " ") + std::string(value);
+    } else if (key == "db") {
+      if (!is_name(value, false)) fail(value, "expected the name of a database, of letters, digits and '_'");
+      statements_.back().db = value;
     } else if (key == "param") {
       parameter(value);
     } else {
-      constexpr std::array<std::string_view, 3> kKeys{"name", "param", "doc"};
+      constexpr std::array<std::string_view, 4> kKeys{"name", "param", "doc", "db"};
       if (auto close = nearest(key, kKeys); !close.empty()) fail(key, "'" + std::string(key) + "' is no header; did you mean '" + std::string(close) + "'?");
     }
   }
@@ -171,7 +174,7 @@ std::vector<Method> Named::methods() {
     const auto described = std::make_shared<const Method>(m);
     // Parameters are passed by place, unless the statement calls the first of them by its name.
     const bool by_name = !statement.parameters.empty() && statement.text.find(":" + statement.parameters.front().name) != std::string::npos;
-    m.body = [this, described, text = statement.text, writes = statement.writes, by_name](Call& call, Reply&& reply) {
+    m.body = [this, described, text = statement.text, db = statement.db, writes = statement.writes, by_name](Call& call, Reply&& reply) {
       const auto& parameters = described->signature.parameters;
       const std::size_t count = parameters.size() - 1;
       if (call.args.size() < count || call.args.size() > count + 1) throw wrong_count(*described, call.args.size());
@@ -181,6 +184,9 @@ std::vector<Method> Named::methods() {
         if (!given) throw wrong_type(*described, count, call.args.back());
         options = read_options(described->name, *given);
       }
+      if (!db.empty() && !options.db.empty() && options.db != db)
+        throw Fault(Fault::Kind::bad_arguments, described->name + "() is a statement of the database '" + db + "'; leave the option 'db' out");
+      if (!db.empty()) options.db = db;
       for (std::size_t i = 0; i < count; ++i)
         if (const Value& came = call.args[i]; !came.is_nil() && parameters[i].type != "any" && kind_name(came.kind()) != parameters[i].type &&
                                                !(parameters[i].type == "double" && came.kind() == Value::Kind::integer))

@@ -12,6 +12,7 @@ struct NamedStatement {
   bool writes = false;
   std::string help;
   std::vector<Parameter> parameters;
+  std::string db;  // "": the default one
   std::string text;
   std::string file;
   int line = 0;  // of its "-- name:"

@@ -70,6 +70,17 @@ class Statements(SqlCase):
         self.assertEqual((r["columns"], r["rows"]), (["name", "country"], [["Oslo", "NO"]]))
         self.assertEqual((r["route"]["role"], r["route"]["class"], r["route"]["lag_ms"]), ("replica", "read", 0.0))
 
+    def test_a_key_makes_a_write_happen_once(self):
+        insert = ["INSERT INTO city VALUES (?, ?) RETURNING name", ["Oslo", "NO"], {"key": "city 1"}]
+        first, again = self.sql.execute(*insert), self.sql.execute(*insert)
+        self.assertEqual((first["rows"], first["affected"]), (again["rows"], again["affected"]))
+        self.assertIn("used before", again["route"]["why"])
+        self.fault("another statement or other parameters", self.sql.execute, insert[0], ["Bergen", "NO"], {"key": "city 1"})
+        self.fault("UNIQUE", self.sql.execute, insert[0], insert[1], {"key": "city 2"})
+        self.sql.execute("DELETE FROM city")
+        self.sql.execute(*insert[:2], {"key": "city 2"})  # one that failed left nothing behind
+        self.fault("not both", self.sql.execute, insert[0], [], {"key": "city 3", "tx": "x"})
+
     def test_values_both_ways(self):
         values = [None, 2**31 - 1, -1.5, "é😀", b"\x00\xff", True]
         r = self.sql.query("SELECT ?, ?, ?, ?, ?, ?", values)

@@ -4,7 +4,7 @@
 // Who comes second with a key waits at the claim until the first has committed or given up, and answers what that one answered.
 
 #include "handlers/sql/cluster/cluster.h"
-#include "handlers/sql/cluster/keys.h"
+#include "handlers/sql/keys.h"
 
 namespace sluice::sql::cluster {
 
@@ -99,7 +99,7 @@ void Cluster::replay_key(const JobPtr& job, Node& node) {
     // Forgotten, or rolled back, just now: the key is free.
     if (!row || row->size() != 2) return write(job);
     if (!((*row)[0] == Value(digest_of(job->work.statements))))
-      return answer(job, Fault(Fault::Kind::conflict, "the key " + describe(Value(job->work.options.key)).substr(7) + " was used before with another statement or other parameters; a key belongs to one write"));
+      return answer(job, key_reused(job->work.options.key));
     const auto* octets = (*row)[1].get_if<Bytes>();
     const auto* text = (*row)[1].get_if<std::string>();
     auto rows = thaw(octets ? std::string_view(octets->octets) : text ? std::string_view(*text) : std::string_view());

@@ -85,8 +85,16 @@ Outcome Writer::attempt(Job& job) {
   result.route.verdict = job.verdict;
   result.route.waited_ms = ms_since(job.arrived);
   const Stop stop = [&job] { return job.work.reply.cancelled() || Clock::now() >= job.deadline; };
+  const std::string& key = job.work.options.key;
   try {
     if (job.work.options.fence) check_fence(connection_, *job.work.options.fence);
+    if (!key.empty()) {
+      if (auto reply = find_reply(connection_, key, job.work.statements)) {
+        result.rows = std::move(*reply);
+        result.route.verdict = {Class::write, "the key was used before: the reply of that time"};
+        return result;
+      }
+    }
   } catch (const Fault& fault) {
     return fault;
   }
@@ -101,6 +109,11 @@ Outcome Writer::attempt(Job& job) {
   } catch (const Fault& fault) {
     if (job.work.statements.size() < 2) return fault;
     return Fault(fault.kind(), "statement " + std::to_string(result.rows.size() + 1) + " of " + std::to_string(job.work.statements.size()) + ": " + fault.message(), fault.detail());
+  }
+  try {
+    if (!key.empty()) keep_reply(connection_, key, job.work.statements, result.rows);
+  } catch (const Fault& fault) {
+    return fault;
   }
   return result;
 }

@@ -1,10 +1,10 @@
-#include "handlers/sql/cluster/keys.h"
+#include "handlers/sql/keys.h"
 
 #include <openssl/evp.h>
 
 #include <cstring>
 
-namespace sluice::sql::cluster {
+namespace sluice::sql {
 namespace {
 
 constexpr char kVersion = '1';
@@ -153,6 +153,10 @@ std::string digest_of(const std::vector<Statement>& statements) {
   return out;
 }
 
+Fault key_reused(const std::string& key) {
+  return Fault(Fault::Kind::conflict, "the key " + describe(Value(key)).substr(7) + " was used before with another statement or other parameters; a key belongs to one write");
+}
+
 std::string freeze(const std::vector<Rows>& results) {
   std::string out(1, kVersion);
   Writer writer(out);
@@ -184,4 +188,4 @@ std::optional<std::vector<Rows>> thaw(std::string_view octets) {
   return out;
 }
 
-}  // namespace sluice::sql::cluster
+}  // namespace sluice::sql

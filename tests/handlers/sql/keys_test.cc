@@ -1,11 +1,11 @@
-#include "handlers/sql/cluster/keys.h"
+#include "handlers/sql/keys.h"
 
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <limits>
 
-namespace sluice::sql::cluster {
+namespace sluice::sql {
 namespace {
 
 std::vector<Rows> everything() {
@@ -54,4 +54,4 @@ TEST(Keys, a_digest_is_of_statements_and_parameters) {
 }
 
 }  // namespace
-}  // namespace sluice::sql::cluster
+}  // namespace sluice::sql

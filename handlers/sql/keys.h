@@ -8,13 +8,16 @@
 
 #include "handlers/sql/backend.h"
 
-namespace sluice::sql::cluster {
+namespace sluice::sql {
 
 // Of the statements and their parameters: the same key must come with the same ones. SHA-256, hexadecimal.
 std::string digest_of(const std::vector<Statement>&);
+
+// The conflict of a key that comes with others.
+Fault key_reused(const std::string& key);
 
 // The answer's rows as octets, and back; nothing when the octets are none.
 std::string freeze(const std::vector<Rows>&);
 std::optional<std::vector<Rows>> thaw(std::string_view octets);
 
-}  // namespace sluice::sql::cluster
+}  // namespace sluice::sql
