@@ -62,7 +62,7 @@ class Session final : private Loop::Watcher {
   Loop& loop_;
   Owner& owner_;
   const Login& login_;
-  const cluster::Address& address_;
+  const cluster::Address address_;  // the library keeps pointers into it while it connects
   MYSQL* mysql_;
   MYSQL_RES* stored_ = nullptr;
   MYSQL* connected_ = nullptr;
