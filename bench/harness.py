@@ -82,11 +82,11 @@ class Server:
         self.stop()
 
 
-def sluice(folder, *arguments, wrap=(), pin=True):
+def sluice(folder, *arguments, wrap=(), pin=True, data=None):
     """Our server on two free ports, its data in `folder`. Returns (server, xmlrpc port, zerorpc endpoint)."""
     http, zerorpc = free_port(), free_port()
     command = [*wrap, build_dir() / "sluice", "serve", "--xmlrpc", f"127.0.0.1:{http}", "--zerorpc", f"tcp://127.0.0.1:{zerorpc}",
-               "--data", Path(folder) / "sluice.db", *arguments]
+               "--data", data or Path(folder) / "sluice.db", *arguments]
     return Server("sluice", command, http, pin=pin, also=[zerorpc]), http, f"tcp://127.0.0.1:{zerorpc}"
 
 

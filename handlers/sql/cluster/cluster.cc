@@ -81,6 +81,7 @@ void Cluster::route(const JobPtr& job) {
         return answer(job, Fault(Fault::Kind::bad_arguments, "'after' must be the token of a write's answer, signed by a gateway of this database, not " + describe(Value(options.after)).substr(7)));
     } else if (const Position* written = options.session.empty() ? nullptr : sessions_.find(options.session)) {
       job->wanted = *written;
+      job->by_session = true;
     }
   }
   if (job->opened && !job->read)
@@ -203,13 +204,16 @@ void Cluster::hold_election() {
 void Cluster::wait_for_node(const JobPtr& job) {
   if (job->work.reply && job->work.reply.cancelled()) return answer(job, Fault(Fault::Kind::cancelled, "the caller is gone"));
   job->tried = 0;
+  job->parked = true;
   waiting_.push_back(job);
 }
 
 void Cluster::release_waiting() {
   if (waiting_.empty() || !seal_) return;
-  for (const JobPtr& job : std::exchange(waiting_, {}))
+  for (const JobPtr& job : std::exchange(waiting_, {})) {
+    job->parked = false;
     if (!job->answered) route(job);
+  }
 }
 
 // Twenty times a second: whoever is out of time is told so.
@@ -218,14 +222,13 @@ void Cluster::sweep() {
   const std::vector<JobPtr> all(jobs_.begin(), jobs_.end());
   for (const JobPtr& job : all) {
     if (job->answered) continue;
-    const bool parked = std::ranges::find(waiting_, job) != waiting_.end();
     if (now >= job->deadline) {
       if (job->may_have_run)
         answer(job, Fault(Fault::Kind::outcome_unknown, "the primary did not answer in time: the write may have happened or not; repeat it with the option 'key' to have it once"));
       else
         answer(job, Fault(Fault::Kind::deadline_exceeded, "the database " + settings_.name + " did not answer within " +
                                                               std::to_string(std::chrono::duration_cast<milliseconds>(job->deadline - job->arrived).count()) + " ms (timeout_ms)"));
-    } else if (parked && now - job->arrived >= settings_.failover) {
+    } else if (job->parked && now - job->arrived >= settings_.failover) {
       std::string nodes;
       for (const auto& node : nodes_) nodes += (nodes.empty() ? "" : "; ") + node->name() + ": " + (node->trouble().empty() ? (node->report().primary ? "a primary that is out of date" : "a replica") : node->trouble());
       answer(job, Fault(Fault::Kind::unavailable, std::string("no ") + (job->read ? "node to read from" : "primary to write to") + " was found for the database " + settings_.name + " within " +
@@ -233,7 +236,12 @@ void Cluster::sweep() {
     }
   }
   std::erase_if(waiting_, [](const JobPtr& job) { return job->answered; });
+  for (auto& node : nodes_) node->cut_stuck(settings_.statement);
   sweep_timer_.start(milliseconds(50), [this] { sweep(); });
+}
+
+void Cluster::give_back(std::variant<std::shared_ptr<Node::Lease>, Failure>& leased) {
+  if (auto* lease = std::get_if<std::shared_ptr<Node::Lease>>(&leased)) (*lease)->give(true);
 }
 
 // The secret that seals tokens is kept by the database itself, so that all of its gateways have it without being told. Any node can tell

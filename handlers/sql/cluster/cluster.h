@@ -67,6 +67,8 @@ class Cluster final : public Backend {
     bool read = false;                  // may go to a replica
     bool checked = false;               // its freshness was asked together with it, once
     bool waited = false;                // for a replica to catch up
+    bool parked = false;                // in waiting_
+    bool by_session = false;            // `wanted` is what its session wrote
     std::optional<Position> wanted;     // not older than that
     std::uint64_t tried = 0;            // nodes that broke under it, by bit
     int attempts = 0;
@@ -97,6 +99,8 @@ class Cluster final : public Backend {
   void wait_for_node(const JobPtr&);
   void release_waiting();
   void sweep();
+  // A connection that came too late for the call that asked for it: others may have it.
+  static void give_back(std::variant<std::shared_ptr<Node::Lease>, Failure>&);
   void learn_secret();
   void ask_secret(Node&, UniqueFunction<void(bool known)> then);
   void tell(Node&, std::string text, Value params, UniqueFunction<void()> then);  // a write whose outcome shows elsewhere

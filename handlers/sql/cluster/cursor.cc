@@ -8,7 +8,7 @@ namespace sluice::sql::cluster {
 class CursorSource final : public Source {
  public:
   CursorSource(Cluster& cluster, Statement statement, Options options, Loop& loop, std::shared_ptr<std::vector<std::string>> columns)
-      : cluster_(cluster), loop_(loop), columns_(std::move(columns)), held_(std::make_shared<Held>()) {
+      : cluster_(cluster), loop_(loop), columns_(std::move(columns)), held_(std::make_shared<Held>(cluster.home_, cluster.settings_.statement)) {
     held_->statement = std::move(statement);
     held_->options = std::move(options);
   }
@@ -54,11 +54,15 @@ class CursorSource final : public Source {
 
  private:
   struct Held {
+    Held(Loop& home, std::chrono::milliseconds limit) : home(home), limit(limit) {}
+    Loop& home;
+    const std::chrono::milliseconds limit;
     Statement statement;
     Options options;
     std::shared_ptr<Node::Lease> lease;
     bool busy = false;
     bool over = false;  // the source is gone
+    std::unique_ptr<Timer> late;  // for each part of the rows
   };
 
   template <class Answer>
@@ -69,8 +73,14 @@ class CursorSource final : public Source {
       held->lease.reset();
       return answer({{}, true, Fault(Fault::Kind::unavailable, "the connection of this cursor was lost; open it again")}, {});
     }
+    // A server that hangs must not hold a reader for ever.
+    held->late = std::make_unique<Timer>(held->home);
+    held->late->start(held->limit, [lease = held->lease] {
+      if (Link* link = lease->link()) link->cut("the next rows of the cursor did not come in time");
+    });
     link->fetch(most, [held, answer, columns = std::move(columns)](std::variant<Link::Chunk, Failure> fetched) mutable {
       held->busy = false;
+      held->late.reset();
       if (auto* failure = std::get_if<Failure>(&fetched)) {
         held->lease.reset();
         return answer({{}, true, std::move(failure->fault)}, {});
@@ -101,7 +111,7 @@ std::unique_ptr<Source> Cluster::open(Statement statement, Options options, Loop
 void Cluster::send_cursor(const JobPtr& job, Node& node, bool check) {
   ++counters_.cursors;
   node.lease([this, job, &node, check](std::variant<std::shared_ptr<Node::Lease>, Failure> leased) {
-    if (job->answered) return;
+    if (job->answered) return give_back(leased);
     if (auto* failure = std::get_if<Failure>(&leased)) return read_answered(job, node, false, std::move(*failure));
     job->lease = std::move(std::get<std::shared_ptr<Node::Lease>>(leased));
     if (!check) return open_cursor(job, node);

@@ -238,6 +238,19 @@ void Node::Lease::give(bool clean) {
   });
 }
 
+void Node::cut_stuck(milliseconds limit) {
+  const std::weak_ptr alive(alive_);
+  for (const auto use : {Link::Use::read, Link::Use::write}) {
+    std::vector<Held*> stuck;
+    for (auto& held : links(use))
+      if (held->open && held->link->in_flight() > 0 && loop_.now() - held->progress > limit) stuck.push_back(held.get());
+    for (Held* held : stuck) {
+      if (alive.expired()) return;
+      if (!held->dropped) held->link->cut(name() + ": a statement ran for more than " + std::to_string(limit.count()) + " ms");
+    }
+  }
+}
+
 void Node::learn() {
   if (!links(Link::Use::probe).empty() && links(Link::Use::probe).front()->open) engine_.learn(*links(Link::Use::probe).front()->link);
 }

@@ -64,6 +64,10 @@ class Node {
   // Closes connections, those for reads alone or all: what was under way ends as lost, what waited was not sent.
   void cut(const std::string& why, bool reads_alone);
 
+  // Closes the shared connections on which nothing came back for so long: whoever waited there has gone, and a server that is told so
+  // stops what it does.
+  void cut_stuck(std::chrono::milliseconds limit);
+
   void learn();      // Engine::learn on the probe's connection
   void look_soon();  // probes now, when nothing is under way
 

@@ -87,6 +87,7 @@ void Cluster::read(const JobPtr& job) {
     switch (engine_->judge(first->report(), *job->wanted)) {
       case Judgement::kept: break;
       case Judgement::lost:
+        if (job->by_session) sessions_.forget(job->work.options.session);  // it has been told
         return answer(job, Fault(Fault::Kind::write_lost, "this write was lost in a failover: it was acknowledged by a primary that is gone, and the database went on without it"));
       case Judgement::unknown:
         // A primary that is older than the token will hear of its successor, or the gateway will.

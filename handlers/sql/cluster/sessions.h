@@ -35,6 +35,13 @@ class Sessions {
     by_name_.emplace(name, used_.begin());
   }
 
+  void forget(const std::string& name) {
+    auto found = by_name_.find(name);
+    if (found == by_name_.end()) return;
+    used_.erase(found->second);
+    by_name_.erase(found);
+  }
+
  private:
   struct Session {
     std::string name;
