@@ -8,9 +8,9 @@
 #include "gateway/access/access.h"
 #include "gateway/caller.h"
 #include "gateway/compose.h"
+#include "gateway/databases.h"
 #include "gateway/json.h"
 #include "gateway/listen.h"
-#include "handlers/sql/named.h"
 
 namespace sluice::commands {
 namespace {
@@ -27,7 +27,7 @@ void check_uses(config::Loaded& loaded) {
     if (loaded.errors.empty())
       if (auto problem = exposed(loaded.settings)) loaded.errors.push_back(*problem);
     if (!loaded.settings.access.users.empty()) access::check(loaded.settings.access);
-    if (!loaded.settings.statements.empty()) sql::load_named(loaded.settings.statements);
+    if (!loaded.settings.statements.empty()) load_statements(loaded.settings);
   } catch (const std::exception& error) {
     loaded.errors.push_back(error.what());
   }

@@ -86,7 +86,7 @@ Gateway::Gateway(config::Settings settings, std::vector<std::unique_ptr<Handler>
   serve(std::make_unique<System>(*dispatcher_, settings_.system));
   serve(std::make_unique<Calc>());
   auto& sql = static_cast<sql::Sql&>(serve(std::make_unique<sql::Sql>(databases_->list(), settings_.sql)));
-  if (!settings_.statements.empty()) serve(std::make_unique<sql::Named>(sql, sql::load_named(settings_.statements)));
+  if (!settings_.statements.empty()) serve(std::make_unique<sql::Named>(sql, load_statements(settings_)));
   serve(std::make_unique<lock::Locks>(*loops_.front(), lock_stores_->take(), settings_.lock));
   ids_ = static_cast<id::Id*>(&serve(id_stores_->handler(settings_, *loops_.front())));
   if (settings_.probe) serve(std::make_unique<Probe>());

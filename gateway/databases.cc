@@ -65,6 +65,18 @@ std::string main_file(const config::Settings& settings) {
   return configured->second.url.starts_with("sqlite:") ? configured->second.url.substr(7) : settings.sqlite.file;
 }
 
+std::vector<sql::NamedStatement> load_statements(const config::Settings& settings) {
+  auto statements = sql::load_named(settings.statements);
+  sql::check_named(statements, [&](const std::string& db) -> std::string {
+    const std::string& name = db.empty() ? settings.default_database : db;
+    const auto found = settings.databases.find(name);
+    if (found == settings.databases.end()) return name == "main" ? "sqlite" : "";
+    const std::string_view url = found->second.url;
+    return url.starts_with("postgres") ? "postgresql" : url.starts_with("mariadb") ? "mariadb" : "sqlite";
+  });
+  return statements;
+}
+
 Databases::Databases(const config::Settings& settings, Loop& home, Workers& workers) {
   for (const auto& [name, database] : settings.databases) {
     try {

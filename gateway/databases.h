@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gateway/config/settings.h"
+#include "handlers/sql/named.h"
 #include "handlers/sql/sql.h"
 #include "rpc/loop.h"
 #include "rpc/workers.h"
@@ -14,6 +15,9 @@ namespace sluice {
 
 // The file of the embedded database, if the default one is that; other embedded files stand beside it.
 std::string main_file(const config::Settings&);
+
+// The named statements of settings.statements, each held to what it says of itself. Throws as sql::load_named() does.
+std::vector<sql::NamedStatement> load_statements(const config::Settings&);
 
 class Databases {
  public:

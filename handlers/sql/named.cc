@@ -6,6 +6,7 @@
 #include <iterator>
 #include <map>
 
+#include "handlers/sql/dialects.h"
 #include "handlers/sql/options.h"
 #include "rpc/nearest.h"
 
@@ -158,6 +159,18 @@ std::vector<NamedStatement> load_named(const std::filesystem::path& folder) {
     }
   }
   return all;
+}
+
+void check_named(const std::vector<NamedStatement>& statements, const std::function<std::string(const std::string& db)>& dialect_of) {
+  for (const NamedStatement& statement : statements) {
+    auto fail = [&](const std::string& what) { throw Fault(Fault::Kind::bad_arguments, statement.file + ":" + std::to_string(statement.line) + ":1: " + statement.name + " " + what); };
+    const std::string dialect = dialect_of(statement.db);
+    if (dialect.empty()) fail("is for the database '" + statement.db + "', which is not configured: there is no [database." + statement.db + "]");
+    const auto verdict = classify(dialect, statement.text);
+    if (!verdict) continue;
+    if (verdict->kind == Class::session) fail("cannot be served: " + verdict->why);
+    if (verdict->kind == Class::write && !statement.writes) fail("is called a read, and is a write: " + verdict->why + "; say '-- write'");
+  }
 }
 
 std::vector<Method> Named::methods() {

@@ -2,6 +2,7 @@
 // Named: statements from .sql files, served as methods with true signatures. docs/named-statements.md has the format.
 
 #include <filesystem>
+#include <functional>
 
 #include "handlers/sql/sql.h"
 
@@ -23,6 +24,11 @@ std::vector<NamedStatement> parse_named(const std::string& file, std::string_vie
 
 // Every *.sql file of a folder, in the order of their names. Throws as parse_named() does, and for a name that stands twice.
 std::vector<NamedStatement> load_named(const std::filesystem::path& folder);
+
+// Holds each statement to what it says of itself, by the grammar of its database: a read must not write, and nothing may change a
+// connection. `dialect_of` knows the databases by name ("": the default one) and answers "" for one that is not there. Throws as
+// parse_named() does.
+void check_named(const std::vector<NamedStatement>&, const std::function<std::string(const std::string& db)>& dialect_of);
 
 class Named final : public Handler {
  public:

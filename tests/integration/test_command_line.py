@@ -107,6 +107,15 @@ FILE:5:2: there is no section [limts]; did you mean 'limits'?
         self.assertIn("refusing to listen on 0.0.0.0:4242", self.check('[xmlrpc]\nlisten = "0.0.0.0:4242"\n')[2])
         self.assertIn("cannot be read", self.check('[sql]\nstatements = "/nonexistent"\n')[2])
 
+    def test_named_statements_are_held_to_what_they_say(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for text, words in [("-- name: city.all\n-- read\nDELETE FROM city", "city.all is called a read, and is a write"),
+                                ("-- name: city.all\n-- write\nPRAGMA synchronous = OFF", "city.all cannot be served"),
+                                ("-- name: city.all\n-- db: elsewhere\nSELECT 1", "there is no [database.elsewhere]")]:
+                with open(os.path.join(folder, "city.sql"), "w") as f:
+                    f.write(text)
+                self.assertIn(words, self.check(f'[sql]\nstatements = "{folder}"\n')[2])
+
     def test_the_example_is_well_and_says_the_defaults(self):
         code, out, err = sluice("check", TOML)
         self.assertEqual((code, err), (0, ""))
