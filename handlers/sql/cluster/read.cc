@@ -230,7 +230,8 @@ void Cluster::check_freshness() {
   const auto now = Clock::now();
   std::vector<JobPtr> ready;
   std::erase_if(stale_, [&](auto& waiting) {
-    auto& [job, until] = waiting;
+    const JobPtr& job = waiting.first;
+    const auto until = waiting.second;
     if (job->answered) return true;
     const bool fresh = std::ranges::any_of(nodes_, [&](const auto& node) { return node.get() != primary() && node->health().usable() && reached(node->at(), *job->wanted); });
     if (!fresh && now < until) return false;

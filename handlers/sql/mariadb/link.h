@@ -55,6 +55,7 @@ class MariaLink final : public cluster::Link, private Session::Owner {
   };
   // The trip on its way.
   struct Flight {
+    Flight() {}  // said: clang 14 cannot make one up within this class
     Trip trip;
     Trip::Answer answer;
     std::optional<Failure> failure;
