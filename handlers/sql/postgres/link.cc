@@ -106,18 +106,17 @@ std::size_t PgLink::room() const noexcept {
 }
 
 void PgLink::send(Trip trip) {
+  if (state_ != State::open) {
+    // It never takes its place among the flights: those a lost connection ends by itself, perhaps at this moment.
+    loop_.post([alive = std::weak_ptr(alive_), done = std::move(trip.done)]() mutable {
+      if (!alive.expired()) done(Failure{Failure::Kind::lost, Fault(Fault::Kind::unavailable, "the connection is closed"), false});
+    });
+    return;
+  }
   auto flight = std::make_shared<Flight>();
   flight->trip = std::move(trip);
   flight->answer.rows.resize(flight->trip.statements.size());
   flights_.push_back(flight);
-  if (state_ != State::open) {
-    loop_.post([this, alive = std::weak_ptr(alive_), flight] {
-      if (alive.expired()) return;
-      flight->failure = Failure{Failure::Kind::lost, Fault(Fault::Kind::unavailable, "the connection is closed"), false};
-      finish(flight);
-    });
-    return;
-  }
   transmit(flight);
 }
 
