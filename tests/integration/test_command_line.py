@@ -111,7 +111,7 @@ FILE:5:2: there is no section [limts]; did you mean 'limits'?
         with tempfile.TemporaryDirectory() as folder:
             for text, words in [("-- name: city.all\n-- read\nDELETE FROM city", "city.all is called a read, and is a write"),
                                 ("-- name: city.all\n-- write\nPRAGMA synchronous = OFF", "city.all cannot be served"),
-                                ("-- name: city.all\n-- db: elsewhere\nSELECT 1", "there is no [database.elsewhere]")]:
+                                ("-- name: city.all\n-- read\n-- db: elsewhere\nSELECT 1", "there is no [database.elsewhere]")]:
                 with open(os.path.join(folder, "city.sql"), "w") as f:
                     f.write(text)
                 self.assertIn(words, self.check(f'[sql]\nstatements = "{folder}"\n')[2])
