@@ -44,6 +44,8 @@ void Readers::work(Connection& connection) {
         lock.unlock();
         connection.control("COMMIT");
         covered = 0;
+        // Calls come in bursts: who queues them may be in the middle of one, on this core, and would wake us for each.
+        std::this_thread::yield();
         lock.lock();
         continue;
       }
