@@ -1,11 +1,27 @@
 #include "gateway/id_stores.h"
 
+#include <charconv>
 #include <stdexcept>
 
+#include "handlers/id/local/store.h"
 #include "handlers/id/sql/store.h"
 #include "handlers/sql/sqlite/backend.h"
 
 namespace sluice {
+namespace {
+
+id::LocalStore::Options local(const config::Settings& settings) {
+  id::LocalStore::Options options;
+  const std::string_view number = std::string_view(settings.id_backend).substr(7);
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), options.worker);
+  if (error != std::errc() || end != number.data() + number.size() || options.worker < 0)
+    throw std::runtime_error("id.backend: '" + settings.id_backend + "' names no worker id; expected worker:N with N from 0 on, such as worker:3");
+  options.file = settings.id_file.empty() ? main_file(settings) + "-worker" : settings.id_file;
+  options.accept_copy = settings.id_accept_copy;
+  return options;
+}
+
+}  // namespace
 
 // A store is one line.
 IdStores::IdStores(const config::Settings& settings, Databases& databases, Loop& home) {
@@ -23,8 +39,10 @@ IdStores::IdStores(const config::Settings& settings, Databases& databases, Loop&
     sql::Backend* database = databases.find(backend.substr(9));
     if (!database) throw std::runtime_error("id.backend: there is no [database." + backend.substr(9) + "]");
     store_ = std::make_unique<id::SqlStore>(*database, home, options);
+  } else if (backend.starts_with("worker:")) {
+    store_ = std::make_unique<id::LocalStore>(home, local(settings));
   } else {
-    throw std::runtime_error("id.backend: '" + backend + "' is no store; expected sqlite or database:NAME");
+    throw std::runtime_error("id.backend: '" + backend + "' is no store; expected sqlite, database:NAME or worker:N");
   }
 }
 

@@ -41,6 +41,7 @@ struct Exhausted {
   std::int64_t retry_ms = 0;  // until the first lease ends, if it is not extended
 };
 using Claimed = std::variant<Tenure, Exhausted, Fault>;
+Fault another_layout(const Claim&, const std::string& in_store);  // conflict; for stores
 
 struct Extend {
   std::string space;

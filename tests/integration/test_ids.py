@@ -269,6 +269,70 @@ class Faults(IdCase):
             self.fault("has the layout 41/10/12 1ms 2025-01-01 in the store", proxy(server).id.next)
 
 
+class WithoutAStore(IdCase):
+    """id.backend = "worker:N": the worker id is the configuration's, its mark in a local file."""
+
+    def gateway(self, file, worker=3, more=""):
+        return gateway(file, f'backend = "worker:{worker}"\n{more}')
+
+    def test_ids_rise_over_kills_and_restarts(self):
+        file, rows = fresh("worker"), []
+        for ending in ("kill", "kill", "stop", "kill"):
+            with self.gateway(file) as server:
+                rows += ids(proxy(server).id.batch(50_000, {"as": "range"}))
+                self.assertEqual(proxy(server).id.decode(str(rows[-1][0]))["worker"], 3)
+                getattr(server, ending)()
+        self.rises(rows)
+
+    def test_two_gateways_on_one_file_are_refused(self):
+        file = fresh("worker")
+        with self.gateway(file) as server:
+            with self.assertRaisesRegex(RuntimeError, "is used by another gateway"):
+                self.gateway(file, 4)
+            proxy(server).id.next()
+
+    def test_two_gateways_with_their_own_give_different_ids(self):
+        with self.gateway(fresh("worker"), 1) as one, self.gateway(fresh("worker"), 2) as two:
+            self.distinct(*(ids(proxy(server).id.batch(100_000, {"as": "range"})) for server in (one, two)))
+
+    def test_a_write_that_was_cut_off_leaves_the_one_before(self):
+        file, rows = fresh("worker"), []
+        for _ in range(3):
+            with self.gateway(file) as server:
+                rows += ids(proxy(server).id.batch(100, {"as": "range"}))
+                server.kill()
+            with open(file, "r+b") as f:
+                older = min((0, 65536), key=lambda at: self.written(f, at))
+                f.seek(older)
+                f.write(b"sluice-worker-1 77 9000\n12")
+        self.rises(rows)
+
+    def written(self, f, at):
+        f.seek(at)
+        return int((f.read(65536).split(b"\n") + [b"0"])[1].split()[0])  # a place that is not written yet: 0
+
+    def test_damaged_and_copied_files_are_refused(self):
+        file, copy = fresh("worker"), fresh("copy")
+        with self.gateway(file) as server:
+            proxy(server).id.next()
+        shutil.copy(file, copy)
+        with self.assertRaisesRegex(RuntimeError, "is a copy of one that keeps worker ids"):
+            self.gateway(copy)
+        self.gateway(copy, more="accept_copy = true\n").stop()
+        with open(copy, "wb") as f:
+            f.write(b"something else")
+        with self.assertRaisesRegex(RuntimeError, "is damaged"):
+            self.gateway(copy)
+
+    def test_what_it_does_not_keep_is_refused(self):
+        with self.gateway(fresh("worker"), 1024) as server:
+            self.fault("worker id 1024 of id.backend is none of the space 'main'", proxy(server).id.next)
+            self.fault("keeps nothing but the mark", proxy(server).id.create, "a")
+            self.fault("keeps nothing but the mark", proxy(server).id.sequence, "a")
+        with self.assertRaisesRegex(RuntimeError, "names no worker id"):
+            self.gateway(fresh("worker"), "x")
+
+
 class ClockSteps(IdCase):
     LIBRARY = next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), None)
 

@@ -1,10 +1,9 @@
 #include "handlers/id/sql/store.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <fstream>
+
+#include "handlers/id/file_identity.h"
 
 namespace sluice::id {
 namespace {
@@ -47,13 +46,6 @@ std::string boot_id(bool local) {
   std::string id;
   std::ifstream("/proc/sys/kernel/random/boot_id") >> id;
   return id;
-}
-
-// What a copy of the file does not share with it: its inode and the instant it was made.
-std::string identity_of(const std::string& file) {
-  struct statx status {};
-  if (file.empty() || file.find(":memory:") != file.npos || ::statx(AT_FDCWD, file.c_str(), 0, STATX_INO | STATX_BTIME, &status) != 0) return "";
-  return std::to_string(status.stx_ino) + "." + std::to_string(status.stx_btime.tv_sec) + "." + std::to_string(status.stx_btime.tv_nsec);
 }
 
 std::string sequence_name(const std::string& tag) { return "sluice_sequence_" + tag; }
@@ -104,10 +96,8 @@ void SqlStore::set_up_done(const sql::Outcome& outcome) {
   }
   const std::string original = text(found->front()), own = identity_of(options_.file);
   if (original == own) return ready(nullptr);
-  const Fault copied(Fault::Kind::conflict,
-                     "the database file '" + options_.file + "' is a copy of one that keeps worker ids and tags (made as " + original + ", this is " + own +
-                         "): two gateways would give the same ids. Use the original; or, when no gateway will ever use that again, set id.accept_copy = true once");
-  ready(&copied);
+  const Fault refused = copied(options_.file, original, own);
+  ready(&refused);
 }
 
 void SqlStore::ready(const Fault* fault) {
@@ -128,8 +118,7 @@ void SqlStore::claim(Claim claim, UniqueFunction<void(Claimed)> done) {
     const auto* found = row(outcome);
     if (!found || found->size() != 5) return done(fault_of(outcome));
     if (const std::string layout = text((*found)[0]); layout != claim.layout)
-      return done(Fault(Fault::Kind::conflict, "the space '" + claim.space + "' has the layout " + layout + " in the store, and " + claim.layout +
-                                                   " in this gateway's configuration (id.spaces): ids of both would collide; use the same, or another name"));
+      return done(another_layout(claim, layout));
     if ((*found)[1].is_nil()) return done(Exhausted{std::max<std::int64_t>(integer((*found)[4]), 1)});
     const std::int64_t mark = integer((*found)[3]);
     done(Tenure{integer((*found)[1]), integer((*found)[2]), mark - claim.window_ms, mark});
