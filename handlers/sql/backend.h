@@ -52,6 +52,8 @@ struct Options {
   std::string key;                // of writes alone: done once for each key, whoever repeats it; "" for none
   std::string db;                 // which database; "" for the default one
   std::string session;            // reads see what was written under the same name; "" for none
+  // Of several statements: each sees what was committed before it began. Without it they see what the database's own default lets them.
+  bool read_committed = false;
 };
 
 struct Rows {

@@ -10,6 +10,7 @@ import os
 import pathlib
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -47,6 +48,13 @@ def proxy(gateway=0):
 
 def try_lock(g, name, options=None):
     return getattr(g.lock, "try")(name, options or {})
+
+
+def run_server_suite(url):
+    """What a store in a database server must do, by the suite in C++."""
+    suite = subprocess.run([os.path.join(os.environ["SLUICE_BUILD"], "lock_server_suite")], env=dict(os.environ, SLUICE_SERVER=url), capture_output=True, text=True, timeout=100)
+    if suite.returncode:
+        raise AssertionError(suite.stdout[-4000:] + suite.stderr[-1000:])
 
 
 class LockCase(unittest.TestCase):

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import subprocess
 import sys
 import unittest
 
@@ -26,9 +25,7 @@ lock_cases.world = one_server
 class Store(unittest.TestCase):
     def test_conformance(self):
         with Postgres(replicas=0, fsync=False) as cluster:
-            suite = subprocess.run([os.path.join(os.environ["SLUICE_BUILD"], "lock_postgres_suite")], env=dict(os.environ, SLUICE_POSTGRES=cluster.url()),
-                                   capture_output=True, text=True, timeout=100)
-        self.assertEqual(suite.returncode, 0, suite.stdout[-4000:])
+            lock_cases.run_server_suite(cluster.url())
 
 
 if __name__ == "__main__":

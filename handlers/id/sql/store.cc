@@ -56,6 +56,7 @@ SqlStore::SqlStore(sql::Backend& backend, Loop& home, Options options) : backend
 
 void SqlStore::send(std::vector<sql::Statement> statements, Done done) {
   sql::Errand::Job job{std::move(statements), {}, true};
+  job.options.read_committed = true;
   job.options.timeout_ms = options_.limit_ms;
   job.options.level = sql::Level::primary;
   sql::Errand::run(backend_, home_, std::move(job), [alive = std::weak_ptr<bool>(alive_), done = std::move(done)](sql::Outcome outcome) mutable {

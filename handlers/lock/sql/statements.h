@@ -40,5 +40,6 @@ struct Statements {
 enum class Names : std::uint8_t { one, json };
 Statements sqlite_statements(Names);
 Statements postgresql_statements(Names);
+Statements mariadb_statements(Names);
 
 }  // namespace sluice::lock

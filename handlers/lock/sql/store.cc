@@ -1,5 +1,6 @@
 #include "handlers/lock/sql/store.h"
 
+#include <algorithm>
 #include <fstream>
 #include <functional>
 #include <random>
@@ -10,10 +11,17 @@ namespace {
 constexpr std::int64_t kHoldersTold = 1000;  // of one lock
 constexpr milliseconds kBetweenPurges{3'600'000};
 
+bool retryable(const Fault& fault) {
+  return std::ranges::any_of(fault.detail(),
+                             [](const auto& member) { return member.first == "retryable" && member.second == Value(true); });
+}
+
 Statements statements_of(std::string_view dialect, Names names) {
   if (dialect == "sqlite") return sqlite_statements(names);
   if (dialect == "postgresql") return postgresql_statements(names);
-  throw Fault(Fault::Kind::bad_arguments, "locks cannot be kept in a database of the dialect '" + std::string(dialect) + "'; sqlite and postgresql are known");
+  if (dialect == "mariadb") return mariadb_statements(names);
+  throw Fault(Fault::Kind::bad_arguments, "locks cannot be kept in a database of the dialect '" + std::string(dialect) +
+                                              "'; they can in sqlite, postgresql and mariadb");
 }
 
 std::string boot_id() {
@@ -99,7 +107,7 @@ class SqlStore::Poll final : public LeaseStore::Watch {
   Poll(SqlStore& store, std::string name, UniqueFunction<void()> freed) : store_(store), name_(std::move(name)), freed_(std::move(freed)), timer_(store.home_) { again(); }
 
  private:
-  static constexpr milliseconds kOften{5}, kSeldom{50};
+  static constexpr milliseconds kOften{5}, kSeldom{30};
 
   void again() {
     // Gateways that began together must not ask together for ever.
@@ -154,13 +162,20 @@ BootClock::time_point SqlStore::safe(BootClock::time_point sent, milliseconds sp
   return sent + (remote_clock_ ? span - span / 100 - milliseconds(2) : span);
 }
 
-void SqlStore::send(std::vector<sql::Statement> statements, bool writes, Done done) {
+void SqlStore::send(std::vector<sql::Statement> statements, bool writes, Done done, int attempts) {
+  std::vector<sql::Statement> again;
+  if (remote_clock_) again = statements;
   sql::Errand::Job job{std::move(statements), {}, writes};
+  job.options.read_committed = writes;
   job.options.timeout_ms = options_.limit.count();
   job.options.level = writes || remote_clock_ ? sql::Level::primary : sql::Level::latest;  // a file has readers that are always fresh
-  sql::Errand::run(backend_, home_, std::move(job), [alive = std::weak_ptr<bool>(alive_), done = std::move(done)](sql::Outcome outcome) mutable {
-    if (!alive.expired()) done(std::move(outcome));
-  });
+  auto answered = [this, alive = std::weak_ptr<bool>(alive_), again = std::move(again), writes, attempts, done = std::move(done)](sql::Outcome outcome) mutable {
+    if (alive.expired()) return;
+    // The server chose it as the victim of a deadlock: nothing of it has happened.
+    if (auto* fault = std::get_if<Fault>(&outcome); fault && attempts > 1 && retryable(*fault)) return send(std::move(again), writes, std::move(done), attempts - 1);
+    done(std::move(outcome));
+  };
+  sql::Errand::run(backend_, home_, std::move(job), std::move(answered));
 }
 
 void SqlStore::run(std::vector<sql::Statement> statements, bool writes, Done done) {

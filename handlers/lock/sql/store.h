@@ -38,7 +38,7 @@ class SqlStore final : public LeaseStore {
   using Done = sql::Errand::Done;
 
   void run(std::vector<sql::Statement>, bool writes, Done);
-  void send(std::vector<sql::Statement>, bool writes, Done);
+  void send(std::vector<sql::Statement>, bool writes, Done, int attempts = 5);
   void set_up();
   void purge();
   void change(const std::vector<Template>&, const Value::Struct&, milliseconds ttl, UniqueFunction<void(Change)>);

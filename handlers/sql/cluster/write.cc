@@ -22,6 +22,7 @@ void Cluster::write(const JobPtr& job) {
   trip.kind = Trip::Kind::write;
   trip.position = job->verdict.kind != Class::read;
   trip.statements = job->work.statements;
+  trip.read_committed = job->work.options.read_committed;
   trip.done = [this, job, node](Trip::Arrived arrived) { sent_write(job, *node, std::move(arrived)); };
   job->may_have_run = job->verdict.kind != Class::read;  // until the server says otherwise
   node->send(Link::Use::write, std::move(trip));

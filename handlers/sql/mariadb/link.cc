@@ -74,6 +74,7 @@ bool MariaLink::start(Step step) {
   using Call = Session::Call;
   switch (step) {
     case Step::connect: return session_->run(Call::connect);
+    case Step::isolate: return session_->run(Call::query, nullptr, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED");
     case Step::begin: return session_->run(Call::query, nullptr, kBegin);
     case Step::commit: flight_->may_have_run = true; return session_->run(Call::query, nullptr, kCommit);
     case Step::rollback: return session_->run(Call::query, nullptr, kRollback);
@@ -108,6 +109,7 @@ MariaLink::Step MariaLink::after(Step step) {
       state_ = State::open;
       tell([this] { std::exchange(events_.opened, {})(std::nullopt); });
       return Step::none;
+    case Step::isolate: return code == 0 ? Step::begin : failed(session_->error());
     case Step::begin:
       if (code != 0) return failed(session_->error());
       flight_->began = true;
@@ -165,7 +167,7 @@ MariaLink::Step MariaLink::after(Step step) {
 MariaLink::Step MariaLink::first_step() {
   const Trip& trip = flight_->trip;
   if (trip.kind == Trip::Kind::read && trip.position) return Step::position;
-  if (trip.kind == Trip::Kind::write && trip.statements.size() > 1) return Step::begin;
+  if (trip.kind == Trip::Kind::write && trip.statements.size() > 1) return trip.read_committed ? Step::isolate : Step::begin;
   return statement_step();
 }
 

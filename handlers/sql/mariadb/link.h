@@ -43,7 +43,7 @@ class MariaLink final : public cluster::Link, private Session::Owner {
   enum class Step : std::uint8_t {
     none,                                          // somebody will go on
     connect,
-    begin, commit, rollback, control,              // texts without rows
+    isolate, begin, commit, rollback, control,     // texts without rows; isolate: of the transaction that comes next
     position, position_read,                       // of the node
     evict, prepare, execute, reprepare, fetch, skip, next, close,  // a statement; skip: rows that nobody gets
     cursor_guard, cursor_prepare, cursor_execute, cursor_fetch, cursor_close, cursor_unguard,
