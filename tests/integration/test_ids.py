@@ -334,6 +334,8 @@ class WithoutAStore(IdCase):
 
 
 class ClockSteps(IdCase):
+    """On the embedded store; id_cases.py has them on others."""
+
     LIBRARY = next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), None)
 
     def setUp(self):
@@ -341,6 +343,9 @@ class ClockSteps(IdCase):
         self.time = fresh("time")
         self.step("+0")
         self.environment = {"LD_PRELOAD": self.LIBRARY, "FAKETIME_TIMESTAMP_FILE": self.time, "FAKETIME_NO_CACHE": "1", "DONT_FAKE_MONOTONIC": "1"}
+
+    def start(self, file, more=""):
+        return gateway(file, more, environment=self.environment)
 
     def step(self, by):
         with open(self.time + ".new", "w") as f:
@@ -353,7 +358,7 @@ class ClockSteps(IdCase):
         return (int(stats["timestamp"]) - stats["lead_ms"]) / 1000
 
     def test_a_running_gateway(self):
-        with gateway(fresh("ids"), environment=self.environment) as server, Client(server.endpoint) as c:
+        with self.start(fresh("ids")) as server, Client(server.endpoint) as c:
             rows = ids(c("id.batch", 10_000, {"as": "range"}))
             for step, seconds in (("-3600", -3600), ("-5", -5), ("+60", 60), ("+0", 0)):
                 self.step(step)
@@ -371,7 +376,7 @@ class ClockSteps(IdCase):
         file, rows = fresh("ids"), []
         for step in ("+0", "-3600", "-5", "+60", "+0"):
             self.step(step)
-            server = gateway(file, 'gateway = "g"\n', environment=self.environment)
+            server = self.start(file, 'gateway = "g"\n')
             try:
                 rows += ids(proxy(server).id.batch(100_000, {"as": "range"}))
                 server.kill()
