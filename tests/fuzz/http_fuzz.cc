@@ -2,7 +2,6 @@
 
 #include <cstdlib>
 
-#include "transports/net/gzip.h"
 #include "transports/net/request_parser.h"
 
 using namespace sluice::http;
@@ -39,8 +38,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   // A limit may be noticed earlier in one way than in the other; what is served must be the same.
   if (whole.done && pieces.done && !(whole == pieces)) std::abort();
   if (whole.done && whole.body.size() > 1 << 16) std::abort();
-  std::string inflated;
-  inflate(bytes, 1 << 16, inflated);
-  if (inflated.size() > 1 << 16) std::abort();
   return 0;
 }
