@@ -207,6 +207,7 @@ bool Locks::answer(Wanted& wanted, Acquired acquired) {
   }
 
   auto& grants = std::get<std::vector<Grant>>(acquired);
+  std::ranges::sort(grants, {}, &Grant::name);
   if (!session.empty()) {
     try {
       for (const Grant& grant : grants) sessions_.attach(session, db, {grant.name, owner, grant.token}, wanted.request.ttl, grant.until);
