@@ -337,7 +337,9 @@ TEST_P(LeaseStoreConformance, NeverTwoHoldersUnderContention) {
         auto answer = acquire(std::move(wanted), caller % 2);
         const auto* grants = std::get_if<std::vector<Grant>>(&answer);
         if (!grants) {
-          EXPECT_TRUE(std::holds_alternative<Held>(answer));
+          // A busy store may say that it was not asked in time; it must not have done anything then.
+          const auto* fault = std::get_if<Fault>(&answer);
+          EXPECT_TRUE(!fault || fault->kind() == Fault::Kind::unavailable) << fault->message();
           continue;
         }
         EXPECT_EQ(++holders, 1);
