@@ -58,16 +58,16 @@ bool Tags::take(const std::string& tag, std::int64_t count, Buffers::Rows& to) {
 
 void Tags::wait(std::string tag, std::int64_t count, UniqueFunction<void(Given)> done) {
   on_home([this, tag = std::move(tag), count, done = std::move(done)]() mutable {
-    bool full = false;
-    {
-      const std::lock_guard lock(mutex_);
-      make_room();
-      auto& row = rows_[tag];
-      if (!row) row = std::make_unique<Row>();
-      full = static_cast<std::int64_t>(row->waiting.size()) >= options_.waiting;
-      if (!full) row->waiting.push_back({count, deadline_in(milliseconds(options_.wait_ms)), std::move(done)});
+    std::unique_lock lock(mutex_);
+    make_room();
+    auto& row = rows_[tag];
+    if (!row) row = std::make_unique<Row>();
+    if (static_cast<std::int64_t>(row->waiting.size()) >= options_.waiting) {
+      lock.unlock();
+      return done(Fault(Fault::Kind::overloaded, std::to_string(options_.waiting) + " calls wait for numbers of the tag " + describe(Value(tag)).substr(7) + " already; try again later", {{"retry_after_ms", 100}}));
     }
-    if (full) return done(Fault(Fault::Kind::overloaded, std::to_string(options_.waiting) + " calls wait for numbers of the tag " + describe(Value(tag)).substr(7) + " already; try again later", {{"retry_after_ms", 100}}));
+    row->waiting.push_back({count, deadline_in(milliseconds(options_.wait_ms)), std::move(done)});
+    lock.unlock();
     serve(tag);
   });
 }

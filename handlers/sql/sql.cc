@@ -253,7 +253,8 @@ void Sql::begin(Answer<std::string> answer, MaybeStruct options) {
   Options read = read_options("begin", options.value_or(Struct{}));
   refuse_transaction("begin", read);
   Backend& to = backend("begin", read, answer.reply());
-  to.begin(work({}, std::move(read), std::move(answer.reply()), [db = read.db](Result& result) { return db.empty() ? std::move(result.token) : result.token + "@" + db; }));
+  auto handle = [db = read.db](Result& result) { return db.empty() ? std::move(result.token) : result.token + "@" + db; };
+  to.begin(work({}, std::move(read), std::move(answer.reply()), std::move(handle)));
 }
 
 void Sql::commit(Answer<Struct> answer, std::string tx) {
@@ -428,7 +429,8 @@ void Sql::split(Answer<Struct> answer, std::optional<Value> share, MaybeStruct o
 }
 
 void Sql::status(Answer<Struct> answer, MaybeStruct options) {
-  backend("topology", db_of("topology", options), answer.reply()).status([reply = std::make_shared<Answer<Struct>>(std::move(answer))](Struct status) { (*reply)(std::move(status)); });
+  Backend& of = backend("topology", db_of("topology", options), answer.reply());
+  of.status([reply = std::make_shared<Answer<Struct>>(std::move(answer))](Struct status) { (*reply)(std::move(status)); });
 }
 
 }  // namespace sluice::sql

@@ -25,12 +25,13 @@ bool strip_plus(std::string_view& text) {
 
 constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-constexpr std::array<std::int8_t, 256> kDigit = [] {
+consteval std::array<std::int8_t, 256> digit_table() {
   std::array<std::int8_t, 256> table{};
   table.fill(-1);
   for (std::size_t i = 0; i < kAlphabet.size(); ++i) table[static_cast<unsigned char>(kAlphabet[i])] = static_cast<std::int8_t>(i);
   return table;
-}();
+}
+constexpr std::array<std::int8_t, 256> kDigit = digit_table();
 
 // Takes exactly `count` digits from the front.
 bool digits(std::string_view& text, std::size_t count, int& out) {
