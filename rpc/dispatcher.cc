@@ -82,6 +82,8 @@ void Dispatcher::run(const Method& method, Call& call, Reply reply) const {
     return;
   } catch (const Fault& fault) {
     thrown = fault;
+  } catch (const std::bad_alloc&) {
+    thrown = Fault::out_of_memory();
   } catch (const std::exception& error) {
     thrown = Fault(Fault::Kind::internal, method.name + ": " + error.what());
   }

@@ -50,6 +50,11 @@ class Fault : public std::exception {
     return fault;
   }
 
+  // An allocation failed, most likely that of a large answer; there is room again as soon as others are through.
+  static Fault out_of_memory() {
+    return Fault(Kind::overloaded, "the gateway has no memory left for this call; ask for less at a time, or try again in a moment", {{"retry_after_ms", 1000}});
+  }
+
   Kind kind() const noexcept { return kind_; }
   const char* what() const noexcept override { return message_.c_str(); }
   const std::string& message() const noexcept { return message_; }
@@ -98,12 +103,13 @@ inline constexpr std::array<FaultCodes, 20> kFaultCodes{{
     {Fault::Kind::internal, "internal", -32603, "RuntimeError", false},
 }};
 
-// The table is in the order of the enum: checked here, so that codes() may index.
-static_assert([] {
+// codes() indexes the table, so it must be in the order of the enum.
+consteval bool fault_codes_in_order() {
   for (std::size_t i = 0; i < kFaultCodes.size(); ++i)
     if (kFaultCodes[i].kind != static_cast<Fault::Kind>(i)) return false;
   return true;
-}());
+}
+static_assert(fault_codes_in_order());
 
 constexpr const FaultCodes& codes(Fault::Kind kind) { return kFaultCodes[static_cast<std::size_t>(kind)]; }
 

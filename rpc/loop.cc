@@ -143,7 +143,11 @@ void Loop::run_tasks() {
     tasks_waiting_.store(false, std::memory_order_release);
   }
   for (Task& task : running_tasks_) {
-    task();
+    try {
+      task();
+    } catch (const std::bad_alloc&) {
+      // There was no memory for it. What it holds goes now, and a Reply that goes unanswered answers by itself.
+    }
     task.reset();  // what it owns goes now, not when the whole batch is through
   }
   running_tasks_.clear();

@@ -19,6 +19,7 @@ using std::chrono::milliseconds;
 constexpr std::size_t kLinger = 1 << 20;      // bytes of a refused request that are swallowed, so that its sender sees the answer
 constexpr milliseconds kLingerTime{2000};
 constexpr std::size_t kBatch = 256 << 10;  // bytes of answers that are gathered before they are sent
+constexpr std::size_t kHead = 1024;        // bytes of a response's head, without the headers that come along
 constexpr std::size_t kKeep = 1 << 20;     // of the shared output's room that is kept for the next answer
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr std::string_view kAllow = "Allow: POST, OPTIONS\r\n";
@@ -65,6 +66,17 @@ void Connection::start() {
 
 void Connection::on_ready(std::uint32_t events) {
   auto alive = shared_from_this();
+  try {
+    work(events);
+  } catch (const std::bad_alloc&) {
+    // In the middle of a request or of what is sent: nobody can tell any more where the next one begins.
+    shard_.output.clear();
+    if (phase_ == Phase::running) cancel();
+    close();
+  }
+}
+
+void Connection::work(std::uint32_t events) {
   if (events & (EPOLLERR | EPOLLHUP)) {
     // Both directions are gone: nobody is left to answer. An end of its sending alone (EPOLLRDHUP) is
     // no farewell: some clients send, half-close and read.
@@ -219,6 +231,7 @@ void Connection::send(Response&& response) {
       more += "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n";
     }
   }
+  shard_.output.reserve(shard_.output.size() + response.body.size() + more.size() + kHead);  // fails before a byte is written
   head(response.status, response.content_type, response.body.size(), more);
   shard_.output += response.body;
   finish_request();
@@ -307,10 +320,13 @@ void Connection::flush() {
     }
   }
   if (sent < data.size()) {
-    if (&data == &out_)
+    if (&data == &out_) {
       out_.erase(0, sent);
-    else
+    } else if (fresh.size() > kKeep) {
+      out_ = std::move(fresh.erase(0, sent));
+    } else {
       out_.assign(data, sent);
+    }
     fresh.clear();
     if (fresh.capacity() > kKeep) std::string().swap(fresh);
     if (phase_ != Phase::running) enter(Phase::writing);

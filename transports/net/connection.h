@@ -30,6 +30,7 @@ class Connection final : public Exchange, private Loop::Watcher {
   enum class Phase : std::uint8_t { idle, headers, body, running, writing, lingering, closed };
 
   void on_ready(std::uint32_t events) override;
+  void work(std::uint32_t events);
   void read();
   ssize_t receive();
   ssize_t transmit(const char* bytes, std::size_t count);

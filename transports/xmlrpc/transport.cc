@@ -13,6 +13,15 @@ std::string retry_after(const Fault& fault) {
   return {};
 }
 
+// The answer where there is no memory for the one that was wanted.
+http::Response starved() {
+  http::Response response;
+  const Fault fault = Fault::out_of_memory();
+  write_fault(fault, response.body);
+  response.headers = retry_after(fault);
+  return response;
+}
+
 }  // namespace
 
 Transport::Transport(const Dispatcher& dispatcher, std::span<Loop* const> loops, Options options)
@@ -76,6 +85,8 @@ void Transport::run(std::string_view body, http::Exchange& exchange) {
     call.args = std::move(read.params);
   } catch (const Fault& fault) {
     return answer(exchange, fault);
+  } catch (const std::bad_alloc&) {
+    return answer(exchange, Fault::out_of_memory());
   }
   call.transport = name();
   dispatcher_.call(call, Reply(exchange.shared_from_this(), exchange.ticket()));
@@ -95,13 +106,19 @@ void Transport::answer(http::Exchange& exchange, Outcome&& outcome) {
       write_response(*value, options_.answer_bytes, response.body);
     } catch (const Fault& fault) {
       write_fault(fault, response.body);
+    } catch (const std::bad_alloc&) {
+      return exchange.send(starved());
     }
   } else {
     const Fault& fault = std::get<Fault>(outcome);
     write_fault(fault, response.body);
     if (fault.kind() == Fault::Kind::overloaded) response.headers = retry_after(fault);
   }
-  exchange.send(std::move(response));
+  try {
+    exchange.send(std::move(response));
+  } catch (const std::bad_alloc&) {
+    exchange.send(starved());
+  }
 }
 
 }  // namespace sluice::xmlrpc

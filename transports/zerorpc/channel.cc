@@ -90,6 +90,8 @@ void Channel::answer(const Value& value) {
     close();
   } catch (const Fault& fault) {
     refuse(fault);
+  } catch (const std::bad_alloc&) {
+    refuse(Fault::out_of_memory());
   }
 }
 
@@ -194,6 +196,9 @@ void Channel::take_batch(Source::Batch&& batch) {
   } catch (const Fault& fault) {  // an item that cannot travel breaks the stream
     ended_ = true;
     broke_ = fault;
+  } catch (const std::bad_alloc&) {
+    ended_ = true;
+    broke_ = Fault::out_of_memory();
   }
   pump();
 }

@@ -50,7 +50,11 @@ bool Outbox::keep(std::string_view bytes, const std::size_t* lengths, std::size_
   Slow& slow = slow_[std::string(bytes.substr(0, lengths[0]))];
   if (slow.messages.empty()) slow.since = now;
   if (slow.bytes + bytes.size() > limits_.caller_bytes || slow_bytes_ + bytes.size() > limits_.total_bytes) return false;
-  slow.messages.push_back({std::string(bytes), {lengths, lengths + count}});
+  try {
+    slow.messages.push_back({std::string(bytes), {lengths, lengths + count}});
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
   slow.bytes += bytes.size();
   slow_bytes_ += bytes.size();
   return true;

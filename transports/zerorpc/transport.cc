@@ -75,7 +75,13 @@ void Transport::receive() {
     switch (router_.receive(incoming)) {
       case Router::Got::nothing: return;
       case Router::Got::malformed: count(counters_.garbage); break;
-      case Router::Got::message: take(incoming); break;
+      case Router::Got::message:
+        try {
+          take(incoming);
+        } catch (const std::bad_alloc&) {  // no memory for what it asks
+          count(counters_.shed);
+        }
+        break;
     }
     if (outbox_.full()) outbox_.flush(loop_.now(), lost_);
   }

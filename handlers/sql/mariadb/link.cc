@@ -229,10 +229,14 @@ MariaLink::Step MariaLink::row_came() {
   if (std::cmp_greater_equal(rows.rows.size(), limits_.rows)) {
     flight_->failure = Failure{Failure::Kind::statement, Fault(Fault::Kind::too_large, "the answer has more than " + std::to_string(limits_.rows) + " rows (sql.answer_rows); use LIMIT, sql.open and sql.fetch, or sql.stream"), true};
   } else {
-    Value row = columns_.row(statement_);
-    flight_->bytes += footprint(row);
-    rows.rows.push_back(std::move(row));
-    if (flight_->bytes > limits_.bytes)
+    try {
+      Value row = columns_.row(statement_);
+      flight_->bytes += footprint(row);
+      rows.rows.push_back(std::move(row));
+    } catch (const std::bad_alloc&) {
+      flight_->failure = Failure{Failure::Kind::statement, Fault::out_of_memory(), true};
+    }
+    if (!flight_->failure && flight_->bytes > limits_.bytes)
       flight_->failure = Failure{Failure::Kind::statement, Fault(Fault::Kind::too_large, "the answer is longer than " + std::to_string(limits_.bytes) + " bytes (sql.answer_bytes); use LIMIT, sql.open and sql.fetch, or sql.stream"), true};
   }
   if (flight_->failure) {

@@ -372,19 +372,23 @@ void PgLink::take_rows(Flight& flight, std::size_t index, const PGresult* result
     return;
   }
   if (flight.failure) return;  // too large already: the rest passes by
-  Value::Array row;
-  row.reserve(static_cast<std::size_t>(width));
-  for (int i = 0; i < width; ++i) {
-    if (PQgetisnull(result, 0, i))
-      row.emplace_back();
-    else
-      row.push_back(decode(PQftype(result, i), column(result, 0, i)));
-    flight.bytes += 16 + static_cast<std::size_t>(PQgetlength(result, 0, i));
+  try {
+    Value::Array row;
+    row.reserve(static_cast<std::size_t>(width));
+    for (int i = 0; i < width; ++i) {
+      if (PQgetisnull(result, 0, i))
+        row.emplace_back();
+      else
+        row.push_back(decode(PQftype(result, i), column(result, 0, i)));
+      flight.bytes += 16 + static_cast<std::size_t>(PQgetlength(result, 0, i));
+    }
+    rows.rows.emplace_back(std::move(row));
+  } catch (const std::bad_alloc&) {
+    flight.failure = Failure{Failure::Kind::statement, Fault::out_of_memory(), true};
   }
-  rows.rows.emplace_back(std::move(row));
-  if (static_cast<std::int64_t>(rows.rows.size()) > limits_.rows)
+  if (!flight.failure && static_cast<std::int64_t>(rows.rows.size()) > limits_.rows)
     flight.failure = Failure{Failure::Kind::statement, Fault(Fault::Kind::too_large, "the answer has more than " + std::to_string(limits_.rows) + " rows (sql.answer_rows); use LIMIT, sql.open and sql.fetch, or sql.stream"), true};
-  else if (flight.bytes > limits_.bytes)
+  else if (!flight.failure && flight.bytes > limits_.bytes)
     flight.failure = Failure{Failure::Kind::statement, Fault(Fault::Kind::too_large, "the answer is longer than " + std::to_string(limits_.bytes) + " bytes (sql.answer_bytes); use LIMIT, sql.open and sql.fetch, or sql.stream"), true};
   if (flight.failure) rows.rows = {};
 }

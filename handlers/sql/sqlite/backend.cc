@@ -98,6 +98,8 @@ void Sqlite::read(Connection& connection, Work work, Clock::time_point arrived) 
       reads_.fetch_add(1, std::memory_order_relaxed);
       return work.done(std::move(result), std::move(work.reply));
     }
+  } catch (const std::bad_alloc&) {
+    return work.done(Fault::out_of_memory(), std::move(work.reply));
   } catch (const Fault& fault) {
     const Value* code = nullptr;
     for (auto& [name, value] : fault.detail())

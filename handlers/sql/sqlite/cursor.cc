@@ -44,6 +44,9 @@ Source::Batch Cursor::next(std::size_t most) {
       }
       batch.items.emplace_back(std::move(row));
     }
+  } catch (const std::bad_alloc&) {
+    batch.fault = Fault::out_of_memory();
+    batch.end = true;
   } catch (const Fault& fault) {
     batch.fault = fault;
     batch.end = true;

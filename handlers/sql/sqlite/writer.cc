@@ -106,6 +106,8 @@ Outcome Writer::attempt(Job& job) {
       connection_.bind(prepared, statement.params);
       result.rows.push_back(connection_.run(prepared, limits_.answer, stop));
     }
+  } catch (const std::bad_alloc&) {
+    return Fault::out_of_memory();
   } catch (const Fault& fault) {
     if (job.work.statements.size() < 2) return fault;
     return Fault(fault.kind(), "statement " + std::to_string(result.rows.size() + 1) + " of " + std::to_string(job.work.statements.size()) + ": " + fault.message(), fault.detail());
