@@ -1,18 +1,22 @@
-"""What the system does to the gateway: kill -9 in mid-load, no descriptors, crowds of slow clients, a wire that breaks."""
+"""What the system does to the gateway: kill -9 in mid-load, no descriptors, no memory, a full disk, slow clients, a wire that breaks."""
 
 import os
 import resource
 import socket
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
 import xmlrpc.client
 
 sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "tests/integration"))
+sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "examples/1_hello"))
 from beside import unharmed
 from gate import Gate
 from gateway import Gateway, wait_for
+from zerorpc_client import Client, LostRemote, RemoteError
 
 KILLS = int(os.environ.get("SLUICE_CHAOS_KILLS", "15"))
 
@@ -128,6 +132,70 @@ class SlowClients(unittest.TestCase):
             finally:
                 for one in crowd:
                     one.close()
+
+
+class Memory(unittest.TestCase):
+    def test_with_too_little_of_it_large_answers_are_refused_and_small_calls_served(self):
+        large = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50) SELECT i, hex(zeroblob(400000)) FROM n"
+        with Gateway(wrap=["prlimit", "--as=500000000"]) as gateway:
+            answers, refused, wrong = [], [], []
+
+            def ask(call):
+                for _ in range(3):
+                    try:
+                        answers.append(len(call(large)["rows"]))
+                    except (xmlrpc.client.Fault, RemoteError) as fault:
+                        (refused if "has no memory left" in str(fault) else wrong).append(fault)
+                    except LostRemote as lost:  # libzmq had no memory to send what was written already; the heartbeats end
+                        refused.append(lost)
+                    except Exception as error:
+                        wrong.append(error)
+
+            def over_http():
+                with xmlrpc.client.ServerProxy(gateway.url, allow_none=True) as server:
+                    ask(server.sql.query)
+
+            def over_zerorpc():
+                with Client(gateway.endpoint) as client:
+                    ask(lambda statement: client("sql.query", statement))
+
+            callers = [threading.Thread(target=caller) for caller in [over_http, over_zerorpc] * 4]
+            for caller in callers:
+                caller.start()
+            for caller in callers:
+                caller.join()
+            self.assertEqual(wrong, [])
+            self.assertEqual(set(answers) - {50}, set())
+            self.assertGreater(len(refused), 0, "there was memory enough for all of them")
+            with xmlrpc.client.ServerProxy(gateway.url, allow_none=True) as server:
+                self.assertEqual(server.add(3, 4), 7)
+                self.assertEqual(len(server.sql.query(large + " LIMIT 5")["rows"]), 5)
+
+
+class Disk(unittest.TestCase):
+    def test_when_it_is_full_writes_fail_reads_go_on_and_nothing_is_lost(self):
+        with tempfile.TemporaryDirectory() as disk:
+            # A file system of its own for this gateway, in a namespace that ends with it.
+            small = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]), "sh", "-c", f'mount -t tmpfs -o size=3m none {disk} && exec "$@"', "sh"]
+            with Gateway(data=f"{disk}/small.db", wrap=small) as gateway, xmlrpc.client.ServerProxy(gateway.url, allow_none=True) as server:
+                server.sql.execute("CREATE TABLE kept(n INTEGER, filling BLOB)")
+                acknowledged = 0
+                with self.assertRaises(xmlrpc.client.Fault) as full:
+                    for acknowledged in range(1000):
+                        server.sql.execute("INSERT INTO kept VALUES (?, randomblob(20000))", [acknowledged])
+                self.assertRegex(full.exception.faultString, "disk is full.*SQLITE_FULL|SQLITE_IOERR")
+                self.assertGreater(acknowledged, 10)
+                count = server.sql.query("SELECT count(*), min(n), max(n) FROM kept")
+                self.assertEqual((count["rows"], count["route"]["role"]), ([[acknowledged, 0, acknowledged - 1]], "replica"))
+                with self.assertRaises(xmlrpc.client.Fault):
+                    server.sql.execute("INSERT INTO kept VALUES (-1, randomblob(200000))")
+                self.assertEqual(server.sql.query("PRAGMA integrity_check")["rows"], [["ok"]])
+                self.make_room(gateway, disk)
+                self.assertEqual(server.sql.execute("INSERT INTO kept VALUES (?, randomblob(20000))", [acknowledged])["affected"], 1)
+
+    def make_room(self, gateway, disk):
+        pid = str(gateway.process.pid)
+        subprocess.run(["nsenter", "--target", pid, "--mount", "--", "mount", "-o", "remount,size=30m", disk], check=True)
 
 
 class Wire(unittest.TestCase):

@@ -32,13 +32,13 @@ def wait_for(condition, what, seconds=20):
 
 
 class Gateway:
-    def __init__(self, *arguments, probe=True, data=None, environment=None, config=None):
+    def __init__(self, *arguments, probe=True, data=None, environment=None, config=None, wrap=()):
         self.folder = tempfile.TemporaryDirectory(prefix="sluice-test-")
         self.port, zerorpc = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.endpoint = f"tcp://127.0.0.1:{zerorpc}"
         self.data = data or os.path.join(self.folder.name, "test.db")
-        command = [SLUICE, "serve", "--xmlrpc", f"127.0.0.1:{self.port}", "--zerorpc", self.endpoint, "--data", self.data]
+        command = [*wrap, SLUICE, "serve", "--xmlrpc", f"127.0.0.1:{self.port}", "--zerorpc", self.endpoint, "--data", self.data]
         if probe:
             command.append("--probe")
         if config is not None:
