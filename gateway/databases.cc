@@ -7,6 +7,7 @@
 #include "gateway/config/load.h"
 #include "handlers/sql/mariadb/engine.h"
 #include "handlers/sql/postgres/engine.h"
+#include "handlers/sql/postgres/listener.h"
 #include "handlers/sql/sqlite/backend.h"
 
 namespace sluice {
@@ -63,6 +64,12 @@ std::string main_file(const config::Settings& settings) {
   const auto configured = settings.databases.find(settings.default_database);
   if (configured == settings.databases.end()) return settings.sqlite.file;
   return configured->second.url.starts_with("sqlite:") ? configured->second.url.substr(7) : settings.sqlite.file;
+}
+
+std::unique_ptr<sql::Listener> listener_of(const config::Settings& settings, const std::string& name) {
+  const auto configured = settings.databases.find(name);
+  if (configured == settings.databases.end() || !configured->second.url.starts_with("postgres")) return nullptr;
+  return std::make_unique<sql::postgres::PgListener>(configured->second.url);
 }
 
 std::vector<sql::NamedStatement> load_statements(const config::Settings& settings) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gateway/config/settings.h"
+#include "handlers/sql/listener.h"
 #include "handlers/sql/named.h"
 #include "handlers/sql/sql.h"
 #include "rpc/loop.h"
@@ -18,6 +19,9 @@ std::string main_file(const config::Settings&);
 
 // The named statements of settings.statements, each held to what it says of itself. Throws as sql::load_named() does.
 std::vector<sql::NamedStatement> load_statements(const config::Settings&);
+
+// A listener to the server behind database `name`; nullptr when its engine tells nothing by itself.
+std::unique_ptr<sql::Listener> listener_of(const config::Settings&, const std::string& name);
 
 class Databases {
  public:

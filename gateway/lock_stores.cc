@@ -36,7 +36,7 @@ std::unique_ptr<lock::LeaseStore> LockStores::make(const std::string& backend, c
   if (backend.starts_with("database:")) {
     sql::Backend* database = databases.find(backend.substr(9));
     if (!database) throw std::runtime_error("there is no [database." + backend.substr(9) + "]");
-    return std::make_unique<lock::SqlStore>(*database, home, rows);
+    return std::make_unique<lock::SqlStore>(*database, home, rows, listener_of(settings, backend.substr(9)));
   }
   throw std::runtime_error("'" + backend + "' is no store; expected sqlite or database:NAME");
 }

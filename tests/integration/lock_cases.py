@@ -1,6 +1,8 @@
 """What lock.* must do through two real gateways on one store, whichever that is: exclusion, limits of time, crashes, sessions, fences.
 
 A test file for a store imports these cases and sets `world`: a context manager that gives a function which starts a Gateway on the store.
+One whose store is a database server also sets `cluster`, one of tests/clusters, and imports ServerCrash.
+SLUICE_LOCK_SECONDS says how long the test of contention runs: 10 s, unless it is to be a long one.
 """
 
 import contextlib
@@ -24,7 +26,10 @@ sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "examples/1_hello")
 from zerorpc_client import Client  # noqa: E402
 
 
+SECONDS = float(os.environ.get("SLUICE_LOCK_SECONDS", "10"))
+
 world = None
+cluster = None
 
 
 def setUpModule():
@@ -328,6 +333,26 @@ class Faults(LockCase):
         self.assertEqual(self.a.sql.query("SELECT n FROM counter WHERE name = ?", [self.name], {"level": "primary"})["rows"], [[1]])
 
 
+class ServerCrash(LockCase):
+    def test_a_server_that_was_killed_is_used_again_within_5_s(self):
+        held = self.a.lock.acquire(self.name, {"ttl_ms": 60000})
+        cluster.kill(0)
+        try:
+            with self.assertRaises(xmlrpc.client.Fault):
+                try_lock(self.b, f"{self.name}.other")
+        finally:
+            cluster.start(0)
+        with self.takes(0, 5):
+            for g in (self.a, self.b):
+                other = g.lock.acquire(f"{self.name}.other", {"wait_ms": 5000})
+                self.assertTrue(other["granted"])
+                self.assertTrue(g.lock.release(other)["ok"])
+        self.assertFalse(try_lock(self.b, self.name)["granted"])  # what was acknowledged is not forgotten
+        self.assertTrue(self.b.lock.check(held)["held"])
+        self.assertTrue(self.a.lock.release(held)["ok"])
+        self.assertGreater(int(self.b.lock.acquire(self.name)["token"]), int(held["token"]))
+
+
 class Sessions(LockCase):
     def test_kept_while_pinged_and_free_soon_after(self):
         session = self.a.lock.open_session(500)["session"]
@@ -394,10 +419,10 @@ class Contention(LockCase):
             for i in range(3):
                 pathlib.Path(folder, str(i)).write_text("0")
             results = fork.Queue()
-            workers = [fork.Process(target=contend, args=(gateways[n % 2].url, locks, folder, 10, results)) for n in range(12)]
+            workers = [fork.Process(target=contend, args=(gateways[n % 2].url, locks, folder, SECONDS, results)) for n in range(12)]
             for worker in workers:
                 worker.start()
-            done = [results.get(timeout=60) for _ in workers]
+            done = [results.get(timeout=SECONDS + 50) for _ in workers]
             for worker in workers:
                 worker.join()
             self.assertEqual([d["problem"] for d in done if d["problem"]], [])

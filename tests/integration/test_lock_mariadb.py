@@ -9,13 +9,14 @@ sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
 
 import lock_cases  # noqa: E402
 from gateway import Gateway  # noqa: E402
-from lock_cases import Contention, Faults, Sessions, Surface, Time  # noqa: E402, F401
+from lock_cases import Contention, Faults, ServerCrash, Sessions, Surface, Time, setUpModule  # noqa: E402, F401
 from mariadb import MariaDB  # noqa: E402
 
 
 @contextlib.contextmanager
 def one_server():
-    with MariaDB(replicas=0, fsync=False) as cluster:
+    with MariaDB(replicas=0, fsync=False) as lock_cases.cluster:
+        cluster = lock_cases.cluster
         yield lambda: Gateway(data=cluster.url(), config='[lock]\nbackend = "database:main"\n')
 
 
@@ -24,8 +25,7 @@ lock_cases.world = one_server
 
 class Store(unittest.TestCase):
     def test_conformance(self):
-        with MariaDB(replicas=0, fsync=False) as cluster:
-            lock_cases.run_server_suite(cluster.url())
+        lock_cases.run_server_suite(lock_cases.cluster.url())
 
 
 if __name__ == "__main__":

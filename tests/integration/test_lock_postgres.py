@@ -3,29 +3,79 @@
 import contextlib
 import os
 import sys
+import threading
+import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
 
 import lock_cases  # noqa: E402
-from gateway import Gateway  # noqa: E402
-from lock_cases import Contention, Faults, Sessions, Surface, Time  # noqa: E402, F401
+from gateway import Gateway, wait_for  # noqa: E402
+from lock_cases import Contention, Faults, LockCase, ServerCrash, Sessions, Surface, Time, proxy, setUpModule  # noqa: E402, F401
 from postgres import Postgres  # noqa: E402
 
 
 @contextlib.contextmanager
 def one_server():
-    with Postgres(replicas=0, fsync=False) as cluster:
+    with Postgres(replicas=0, fsync=False) as lock_cases.cluster:
+        cluster = lock_cases.cluster
         yield lambda: Gateway(data=cluster.url(), config='[lock]\nbackend = "database:main"\n')
 
 
 lock_cases.world = one_server
 
 
+class News(LockCase):
+    """Waiters at other gateways are told of a release by the server; they look themselves only while they are not connected to it for that."""
+
+    def listeners(self):
+        return int(lock_cases.cluster.sql(0, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sluice listener'"))
+
+    def scans(self):
+        return int(lock_cases.cluster.sql(0, "SELECT seq_scan + idx_scan FROM pg_stat_user_tables WHERE relname = 'sluice_locks'"))
+
+    def waiter(self, wait_ms):
+        got = []
+
+        def wait():
+            with proxy(1) as g:
+                got.append(g.lock.acquire(self.name, {"wait_ms": wait_ms}))
+                got.append(time.monotonic())
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        wait_for(lambda: self.b.lock.info(self.name)["waiters"] == 1, "the waiter to wait")
+        return thread, got
+
+    def test_one_connection_for_each_gateway_and_no_looking(self):
+        wait_for(lambda: self.listeners() == 2, "both gateways to listen")
+        lease = self.a.lock.acquire(self.name)
+        before = self.scans()
+        thread, got = self.waiter(3000)
+        thread.join()
+        self.assertFalse(got[0]["granted"])
+        time.sleep(1.1)  # the server counts a second late
+        # Looking every 5 to 40 ms would have been a hundred scans; a waiter asks anew once a second, which takes several.
+        self.assertLess(self.scans() - before, 50)
+        self.a.lock.release(lease)
+
+    def test_without_the_listening_connection_they_look(self):
+        wait_for(lambda: self.listeners() == 2, "both gateways to listen")
+        lease = self.a.lock.acquire(self.name)
+        thread, got = self.waiter(10000)
+        lock_cases.cluster.sql(0, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sluice listener'")
+        released = time.monotonic()
+        self.a.lock.release(lease)
+        thread.join()
+        self.assertTrue(got[0]["granted"])
+        self.assertLess(got[1] - released, 0.1)
+        self.a.lock.release(got[0])
+        wait_for(lambda: self.listeners() == 2, "both gateways to listen again")
+
+
 class Store(unittest.TestCase):
     def test_conformance(self):
-        with Postgres(replicas=0, fsync=False) as cluster:
-            lock_cases.run_server_suite(cluster.url())
+        lock_cases.run_server_suite(lock_cases.cluster.url())
 
 
 if __name__ == "__main__":

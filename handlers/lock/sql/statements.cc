@@ -136,6 +136,7 @@ Statements common(const Dialect& dialect, std::vector<Template> setup, const std
                   "{now} - :age), 0))"),
                 t("DELETE FROM sluice_locks WHERE touched < {now} - :age AND NOT EXISTS (SELECT 1 FROM sluice_leases l WHERE l.name = "
                   "sluice_locks.name)")},
+      .mark = {},
   };
 }
 
@@ -181,7 +182,7 @@ Statements postgresql_statements(Names names) {
       "",
       ""};
   auto t = [&](std::string_view text) { return Template(filled(text, dialect)); };
-  return common(dialect,
+  Statements statements = common(dialect,
                 {
                     // Two gateways that make the tables at once would fail each other.
                     t("SELECT pg_advisory_xact_lock(1936487785)"),
@@ -193,6 +194,7 @@ Statements postgresql_statements(Names names) {
                       "bigint NOT NULL, token bigint NOT NULL, "
                       "count bigint NOT NULL, nonce text NOT NULL, granted bigint NOT NULL, expires bigint NOT NULL, ttl bigint NOT NULL, "
                       "PRIMARY KEY (name, owner)) WITH (fillfactor = 50)"),
+                    t("CREATE TABLE IF NOT EXISTS sluice_lock_watches(name text COLLATE \"C\" PRIMARY KEY, watched_until bigint NOT NULL)"),
                     t("INSERT INTO sluice_lock_meta VALUES (1, 0) ON CONFLICT (id) DO NOTHING"),
                 },
                 // The row of a name is its mutex: each statement behind sees what was committed before it was got.
@@ -201,6 +203,15 @@ Statements postgresql_statements(Names names) {
                    "FROM {wanted} ORDER BY w.value COLLATE \"C\" ON CONFLICT(name) DO NOTHING"),
                  t("SELECT 1 FROM sluice_locks WHERE name IN (SELECT w.value FROM {wanted}) ORDER BY name FOR UPDATE")},
                 {t("SELECT 1 FROM sluice_locks WHERE name = :name FOR UPDATE")});
+  // A commit that notifies waits for all others that do: only who is waited for is told of.
+  const std::string ring = "SELECT pg_notify('" + std::string(kChannel) + "', v.name) FROM sluice_lock_watches v WHERE v.watched_until > {now} AND v.name ";
+  statements.release.insert(statements.release.end() - 1, t(ring + "= :name"));
+  statements.force.insert(statements.force.end() - 1, t(ring + "= :name"));
+  statements.undo.push_back(t(ring + "IN (SELECT w.value FROM {wanted})"));
+  statements.mark = t("INSERT INTO sluice_lock_watches(name, watched_until) VALUES (:name, {now} + :span) "
+                      "ON CONFLICT (name) DO UPDATE SET watched_until = greatest(sluice_lock_watches.watched_until, excluded.watched_until)");
+  statements.purge.push_back(t("DELETE FROM sluice_lock_watches WHERE watched_until < {now} - :age"));
+  return statements;
 }
 
 // Each statement must see what was committed before it: the transactions are READ COMMITTED, which also spares them the locks on gaps

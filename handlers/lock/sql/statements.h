@@ -1,6 +1,7 @@
 #pragma once
 // The statements by which a SQL database keeps leases. Databases differ in a few words, which stand in a Dialect.
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,9 @@ class Template {
   std::vector<std::string> names_;
 };
 
+// What a server that tells of releases by itself sends them on; the text is the name.
+inline constexpr std::string_view kChannel = "sluice_locks";
+
 struct Statements {
   std::vector<Template> setup;    // :boot
   std::vector<Template> acquire;  // :names :owner :nonce :ttl :slots :reentry :epoch; the last one answers holders
@@ -32,6 +36,7 @@ struct Statements {
   Template inspect;               // :name :most; answers (name, newest) and a holder in each row, nils for no holder
   Template list;                  // :from :to :most; the same
   std::vector<Template> purge;    // :age
+  std::optional<Template> mark;   // :name :span; a release of that name within the span is told on kChannel. None: nothing is told
 };
 
 // Of the rows that tell of holders, in this order: name, owner, token, slots, count, ms left, ms held; acquire adds its nonce.

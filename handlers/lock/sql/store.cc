@@ -101,19 +101,52 @@ std::variant<std::vector<Grant>, Held> judge(const Acquire& acquire, const sql::
 
 }  // namespace
 
-// One name that someone waits for: looked at more often while its holders change, more seldom while they do not.
-class SqlStore::Poll final : public LeaseStore::Watch {
+// One name that someone waits for. While the server tells of releases, it is marked as waited for, and looked at once when that is done, since
+// a release may have come before. Otherwise it is looked at: more often while its holders change, more seldom while they do not.
+class SqlStore::Watcher final : public LeaseStore::Watch {
  public:
-  Poll(SqlStore& store, std::string name, UniqueFunction<void()> freed) : store_(store), name_(std::move(name)), freed_(std::move(freed)), timer_(store.home_) { again(); }
+  Watcher(SqlStore& store, std::string name, UniqueFunction<void()> freed) : store_(store), name_(std::move(name)), freed_(std::move(freed)), timer_(store.home_) {
+    at_ = store_.watchers_.emplace(name_, this);
+    again();
+  }
+  ~Watcher() override { store_.watchers_.erase(at_); }
+
+  const std::shared_ptr<bool>& alive() const noexcept { return alive_; }
+
+  // The server begins, or ceases, to tell.
+  void turned() {
+    marked_ = false;
+    between_ = kOften;
+    again();
+  }
+
+  void call() {
+    const std::weak_ptr<bool> alive(alive_);
+    auto freed = std::move(freed_);  // it may destroy this
+    freed();
+    if (!alive.expired()) freed_ = std::move(freed);
+  }
 
  private:
   static constexpr milliseconds kOften{5}, kSeldom{30};
+  static constexpr milliseconds kMarked{15'000}, kMarkAgain{5'000};
 
   void again() {
     // Gateways that began together must not ask together for ever.
     thread_local std::minstd_rand random{std::random_device{}()};
     const milliseconds jitter(static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(between_.count())) / 4);
-    timer_.start(between_ + jitter, [this] { look(); });
+    timer_.start(between_ + jitter, [this] { store_.listening_ && store_.statements_.mark ? mark() : look(); });
+  }
+
+  void mark() {
+    std::vector<sql::Statement> mark{store_.statements_.mark->with({{"name", name_}, {"span", kMarked.count()}})};
+    store_.run(std::move(mark), true, [this, alive = std::weak_ptr<bool>(alive_)](sql::Outcome outcome) {
+      if (alive.expired()) return;
+      const bool failed = std::holds_alternative<Fault>(outcome);
+      between_ = failed ? kSeldom : kMarkAgain;
+      again();
+      if (!failed && !std::exchange(marked_, true)) call();
+    });
   }
 
   void look() {
@@ -127,10 +160,7 @@ class SqlStore::Poll final : public LeaseStore::Watch {
         seen_ = std::move(seen);
         between_ = changed ? kOften : std::min(between_ * 3 / 2, kSeldom);
         again();
-        if (!changed) return;
-        auto freed = std::move(freed_);  // it may destroy this
-        freed();
-        if (!alive.expired()) freed_ = std::move(freed);
+        if (changed) call();
       } else {
         between_ = kSeldom;
         again();
@@ -143,12 +173,15 @@ class SqlStore::Poll final : public LeaseStore::Watch {
   UniqueFunction<void()> freed_;
   Timer timer_;
   milliseconds between_ = kOften;
+  bool marked_ = false;
   std::string seen_;
+  std::unordered_multimap<std::string, Watcher*>::iterator at_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
-SqlStore::SqlStore(sql::Backend& backend, Loop& home, Options options)
-    : backend_(backend), home_(home), options_(options), statements_(statements_of(backend.dialect(), Names::json)), one_(statements_of(backend.dialect(), Names::one)), remote_clock_(backend.dialect() != "sqlite"), purge_timer_(home) {
+SqlStore::SqlStore(sql::Backend& backend, Loop& home, Options options, std::unique_ptr<sql::Listener> listener)
+    : backend_(backend), home_(home), options_(options), statements_(statements_of(backend.dialect(), Names::json)), one_(statements_of(backend.dialect(), Names::one)), remote_clock_(backend.dialect() != "sqlite"), purge_timer_(home), listener_(std::move(listener)) {
+  if (listener_) listen();
   // Before the first caller comes, whose lease would run while the tables are made.
   home_.post([this, alive = std::weak_ptr<bool>(alive_)] {
     if (!alive.expired() && !ready_ && !setting_up_) set_up();
@@ -156,6 +189,23 @@ SqlStore::SqlStore(sql::Backend& backend, Loop& home, Options options)
 }
 
 SqlStore::~SqlStore() = default;
+
+// A watcher that is told may destroy itself, and others.
+void SqlStore::listen() {
+  sql::Listener::Events events;
+  events.listening = [this](bool listening) {
+    listening_ = listening;
+    for (const auto& [name, watcher] : watchers_) watcher->turned();
+  };
+  events.heard = [this](const std::string& name) {
+    std::vector<std::pair<std::weak_ptr<bool>, Watcher*>> told;
+    const auto [from, to] = watchers_.equal_range(name);
+    for (auto each = from; each != to; ++each) told.emplace_back(each->second->alive(), each->second);
+    for (const auto& [alive, watcher] : told)
+      if (!alive.expired()) watcher->call();
+  };
+  listener_->start(std::string(kChannel), home_, std::move(events));
+}
 
 // A server's clock may run a little faster than ours: what the holder may rely on ends a little earlier.
 BootClock::time_point SqlStore::safe(BootClock::time_point sent, milliseconds span) const {
@@ -298,6 +348,6 @@ void SqlStore::list(std::string prefix, std::size_t most, UniqueFunction<void(Li
   });
 }
 
-std::unique_ptr<LeaseStore::Watch> SqlStore::watch(std::string name, UniqueFunction<void()> freed) { return std::make_unique<Poll>(*this, std::move(name), std::move(freed)); }
+std::unique_ptr<LeaseStore::Watch> SqlStore::watch(std::string name, UniqueFunction<void()> freed) { return std::make_unique<Watcher>(*this, std::move(name), std::move(freed)); }
 
 }  // namespace sluice::lock

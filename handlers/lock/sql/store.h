@@ -2,12 +2,13 @@
 // SqlStore: leases as rows of a database, behind the sql handler's own backends. Each operation is one transaction, and the
 // clock is the database's, so that gateways on several machines agree about what has ended.
 
-#include <map>
+#include <unordered_map>
 #include <memory>
 
 #include "handlers/lock/lease_store.h"
 #include "handlers/lock/sql/statements.h"
 #include "handlers/sql/errand.h"
+#include "handlers/sql/listener.h"
 
 namespace sluice::lock {
 
@@ -19,8 +20,9 @@ class SqlStore final : public LeaseStore {
     milliseconds forget{86'400'000};  // names that were not locked for so long are purged
   };
 
-  // `backend` outlives the store. Throws Fault (bad_arguments) for a dialect that it does not speak.
-  SqlStore(sql::Backend& backend, Loop& home, Options);
+  // `backend` outlives the store. With a listener to the same database, waiters are told of releases; without, or while it is not
+  // connected, they look. Throws Fault (bad_arguments) for a dialect that it does not speak.
+  SqlStore(sql::Backend& backend, Loop& home, Options, std::unique_ptr<sql::Listener> listener = nullptr);
   ~SqlStore() override;
 
   std::string_view backend() const override { return backend_.dialect(); }
@@ -34,12 +36,13 @@ class SqlStore final : public LeaseStore {
   std::unique_ptr<Watch> watch(std::string name, UniqueFunction<void()> freed) override;
 
  private:
-  class Poll;
+  class Watcher;
   using Done = sql::Errand::Done;
 
   void run(std::vector<sql::Statement>, bool writes, Done);
   void send(std::vector<sql::Statement>, bool writes, Done, int attempts = 5);
   void set_up();
+  void listen();
   void purge();
   void change(const std::vector<Template>&, const Value::Struct&, milliseconds ttl, UniqueFunction<void(Change)>);
   BootClock::time_point safe(BootClock::time_point sent, milliseconds span) const;
@@ -58,6 +61,9 @@ class SqlStore final : public LeaseStore {
   bool ready_ = false, setting_up_ = false;
   std::vector<Waiting> waiting_;  // for the tables to be there
   Timer purge_timer_;
+  bool listening_ = false;  // what is marked is told
+  std::unordered_multimap<std::string, Watcher*> watchers_;
+  std::unique_ptr<sql::Listener> listener_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // errands may outlive the store
 };
 

@@ -8,6 +8,7 @@
 #include "handlers/sql/cluster/cluster.h"
 #include "handlers/sql/mariadb/engine.h"
 #include "handlers/sql/postgres/engine.h"
+#include "handlers/sql/postgres/listener.h"
 #include "tests/handlers/lock/conformance.h"
 
 namespace sluice::lock {
@@ -28,8 +29,11 @@ class ServerWorld final : public World {
  private:
   struct Gateway {
     Gateway(const std::string& url, Loop& loop, Workers& workers)
-        : cluster(engine(url), settings(url), loop, workers), store(cluster, loop, {}) {
+        : cluster(engine(url), settings(url), loop, workers), store(cluster, loop, {}, listener(url)) {
       cluster.start();
+    }
+    static std::unique_ptr<sql::Listener> listener(const std::string& url) {
+      return is_mariadb(url) ? nullptr : std::make_unique<sql::postgres::PgListener>(url);
     }
     static bool is_mariadb(const std::string& url) { return url.starts_with("mariadb:"); }
     static std::unique_ptr<sql::cluster::Engine> engine(const std::string& url) {
