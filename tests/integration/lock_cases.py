@@ -353,6 +353,13 @@ class ServerCrash(LockCase):
         self.assertGreater(int(self.b.lock.acquire(self.name)["token"]), int(held["token"]))
 
 
+class Example(LockCase):
+    def test_nothing_is_sold_twice(self):
+        script = os.path.join(os.environ["SLUICE_SOURCE"], "examples/3_locks/seckill.py")
+        done = subprocess.run([sys.executable, script, *(gateway.url for gateway in gateways)], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.stdout.splitlines(), ["bought: 10, sold out: 40, no lock: 0", "left: 0, sales: 10"], done.stderr)
+
+
 class Sessions(LockCase):
     def test_kept_while_pinged_and_free_soon_after(self):
         session = self.a.lock.open_session(500)["session"]

@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
 
 import lock_cases  # noqa: E402
 from gateway import Gateway, wait_for  # noqa: E402
-from lock_cases import Contention, Faults, LockCase, ServerCrash, Sessions, Surface, Time, proxy, setUpModule  # noqa: E402, F401
+from lock_cases import Contention, Example, Faults, LockCase, ServerCrash, Sessions, Surface, Time, proxy, setUpModule  # noqa: E402, F401
 from postgres import Postgres  # noqa: E402
 
 
