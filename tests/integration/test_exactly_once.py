@@ -1,5 +1,5 @@
 """A write with a key happens once: its answer is cut off after each byte, on the way to the caller and on the way from the database, and
-the call is repeated through the other gateway."""
+the call is repeated through the other gateway. A read whose answer is cut off is asked again, and never answered with less."""
 
 import http.client
 import os
@@ -79,6 +79,18 @@ class ExactlyOnce(unittest.TestCase):
         # The gateway repeats what a key guards by itself, so most callers never hear of it.
         self.assertGreater(answered, ROUNDS // 2)
         self.assertGreater(self.database_gate.cuts, ROUNDS // 5)
+
+    def test_when_the_answers_to_reads_are_cut_at_each_byte(self):
+        self.other.sql.execute("CREATE TABLE known(id int PRIMARY KEY, name text)")
+        self.other.sql.execute("INSERT INTO known SELECT n, 'name ' || n FROM generate_series(1, 3) AS n")
+        before = self.database_gate.cuts
+        with xmlrpc.client.ServerProxy(self.gateways[0].url) as g:
+            for i in range(ROUNDS // 2):
+                self.database_gate.cut_after(bytes_to_client=i % 500, reset=i % 2 == 0)
+                answer = g.sql.query("SELECT id, name FROM known WHERE id <= ? ORDER BY id", [3])
+                self.database_gate.heal()
+                self.assertEqual(answer["rows"], [[n, f"name {n}"] for n in (1, 2, 3)], f"round {i}: {answer}")
+        self.assertGreater(self.database_gate.cuts - before, ROUNDS // 10)
 
 
 if __name__ == "__main__":

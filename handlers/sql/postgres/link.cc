@@ -308,13 +308,15 @@ void PgLink::take(const PGresult* result) {
   switch (PQresultStatus(result)) {
     case PGRES_SINGLE_TUPLE:
     case PGRES_TUPLES_OK:
+      front.ended = PQresultStatus(result) == PGRES_TUPLES_OK;
       if (front.kind == Expected::Kind::position) return take_position(*front.flight, result);
       if (front.kind == Expected::Kind::statement) return take_rows(*front.flight, front.index, result);
       return;
     case PGRES_COMMAND_OK:
+      front.ended = true;
       if (front.kind == Expected::Kind::statement) take_rows(*front.flight, front.index, result);
       return;
-    case PGRES_EMPTY_QUERY: return;
+    case PGRES_EMPTY_QUERY: front.ended = true; return;
     case PGRES_PIPELINE_SYNC:
       front_answered_ = false;
       return expected_done();
@@ -330,7 +332,7 @@ void PgLink::take(const PGresult* result) {
 
 void PgLink::failed(Expected& front, const PGresult* result) {
   const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-  if (!state) return;  // the connection broke: lost() follows
+  if (!state) return;  // the connection broke: it has not ended, and lost() follows
   if (front.kind == Expected::Kind::prepare) unsend(front.prepared);
   if (!front.flight || front.flight->failure) return;
   Flight& flight = *front.flight;
@@ -400,6 +402,9 @@ void PgLink::expected_done() {
   if (!front.flight) return;
   Flight& flight = *front.flight;
   if (front.kind == Expected::Kind::sync) flight.committed = !flight.failure && !flight.aborted;
+  // The connection broke: what came of it is not the answer, however much it looks like one without rows.
+  if (front.kind == Expected::Kind::statement && !front.ended && !flight.failure && !flight.aborted)
+    flight.failure = Failure{Failure::Kind::lost, Fault(Fault::Kind::unavailable, "the connection ended within the answer"), true};
   if (--flight.pending > 0) return;
   if (flight.aborted && !flight.failure) {
     flight.aborted = false;

@@ -58,6 +58,7 @@ class PgLink final : public cluster::Link, private Loop::Watcher, private Loop::
     std::shared_ptr<Flight> flight;  // none for a Sync that reads share
     std::size_t index = 0;           // of the statement
     std::string prepared;            // the text's key, of prepare and of an execution by name
+    bool ended = false;              // the server said that this was all
   };
   struct Named {
     std::string key;  // types and text
