@@ -48,6 +48,13 @@ def children(pid):
     return []
 
 
+def runs(pid):
+    """Nor is it a zombie."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as f:
+        return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    return False
+
+
 class Cluster:
     """Base of the clusters. Subclasses say `account` and `programs`, and how a node is made, started and stopped."""
 
@@ -117,7 +124,7 @@ class Cluster:
         self.signal(node, signal.SIGKILL)
         # A child that belongs to nobody may stay a zombie; one whose parent is gone is reaped by init.
         for pid in everyone:
-            wait_for(lambda: not os.path.exists(f"/proc/{pid}") or open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] == "Z", f"process {pid} to die")
+            wait_for(lambda: not runs(pid), f"process {pid} to die")
 
     def freeze(self, node):
         """SIGSTOP: the server hangs, its port stays open."""

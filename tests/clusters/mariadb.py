@@ -177,12 +177,17 @@ class MariaDB(Cluster):
             self.signal(node, signal.SIGTERM)
             self.signal(node, signal.SIGCONT)
             wait_for(lambda: self.pid(node) != pid, f"node {node} to end", 60)
+        self.reap(node)
+
+    def reap(self, node):
+        if server := self.servers.pop(node, None):
+            server.wait()
 
     def kill(self, node):
         super().kill(node)
-        if server := self.servers.pop(node, None):
+        if server := self.servers.get(node):
             server.kill()
-            server.wait()
+        self.reap(node)
 
     def down(self):
         for node in sorted(range(self.nodes), key=lambda n: n == self.primary):

@@ -56,7 +56,7 @@ class Postgres(Cluster):
     def pid(self, node):
         try:
             pid = int((self.node_folder(node) / "postmaster.pid").read_text().split()[0])
-            return pid if str(self.node_folder(node)) in open(f"/proc/{pid}/cmdline").read() else None
+            return pid if str(self.node_folder(node)) in pathlib.Path(f"/proc/{pid}/cmdline").read_text() else None
         except (OSError, ValueError, IndexError):
             return None
 
@@ -135,7 +135,7 @@ class Postgres(Cluster):
 
     def frozen(self, node):
         pid = self.pid(node)
-        return bool(pid) and "State:\tT" in open(f"/proc/{pid}/status").read()
+        return bool(pid) and "State:\tT" in pathlib.Path(f"/proc/{pid}/status").read_text()
 
     def live_replicas(self):
         return [n for n in range(self.nodes) if n != self.primary and self.pid(n) and not self.frozen(n)]

@@ -34,6 +34,12 @@ class OverZerorpc:
     def __getattr__(self, name):
         return lambda *args: self.client("sql." + name, *args)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.client.close()
+
 
 def setUpModule():
     global cluster, gateways
@@ -166,7 +172,7 @@ class Statements(ClusterCase):
             rows += part["rows"]
             end = part["end"]
         self.assertEqual([r[0] for r in rows], list(range(1, 5001)))
-        client = zerorpc_client.Client(gateways[0].endpoint)
+        client = self.enterContext(zerorpc_client.Client(gateways[0].endpoint))
         self.assertEqual(sum(1 for _ in client.stream("sql.stream", statement)), 5000)
         for i, _ in enumerate(client.stream("sql.stream", "SELECT seq FROM seq_1_to_1000000")):
             if i == 10:
@@ -249,13 +255,14 @@ class Pairs(ClusterCase):
             writer = proxy(gateways[i % 2]) if i % 3 else OverZerorpc(gateways[i % 2])
             reader = OverZerorpc(gateways[1 - i % 2]) if i % 3 else proxy(gateways[1 - i % 2])
             try:
-                for n in range(count // threads):
-                    key = next(self.ids)
-                    token = writer.sql.execute("INSERT INTO pair VALUES (?, ?)", [str(key), n])["token"]
-                    read = reader.sql.query("SELECT n FROM pair WHERE id = ?", [str(key)], {"after": token})
-                    routes.append(read["route"]["role"])
-                    if read["rows"] != [[n]]:
-                        failures.append(f"stale: {read}")
+                with writer, reader:
+                    for n in range(count // threads):
+                        key = next(self.ids)
+                        token = writer.sql.execute("INSERT INTO pair VALUES (?, ?)", [str(key), n])["token"]
+                        read = reader.sql.query("SELECT n FROM pair WHERE id = ?", [str(key)], {"after": token})
+                        routes.append(read["route"]["role"])
+                        if read["rows"] != [[n]]:
+                            failures.append(f"stale: {read}")
             except Exception as error:
                 failures.append(repr(error))
 

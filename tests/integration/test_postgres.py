@@ -32,6 +32,12 @@ class OverZerorpc:
     def __getattr__(self, name):
         return lambda *args: self.client("sql." + name, *args)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.client.close()
+
 
 def setUpModule():
     global cluster, gateways
@@ -103,16 +109,15 @@ class Statements(ClusterCase):
         self.fault("signed by a gateway", self.sql.query, "SELECT 1", [], {"after": "s1.1.0-1-1.000000000000000000000000"})
 
     def test_one_that_fails_takes_no_neighbour_along(self):
-        client = zerorpc_client.Client(gateways[0].endpoint)
         good, bad = [], []
 
         def call(i):
-            mine = zerorpc_client.Client(gateways[0].endpoint)
-            for _ in range(30):
-                try:
-                    good.append(mine("sql.query", "SELECT 1 / ?::int", [0 if i % 4 == 0 else 1])["rows"])
-                except zerorpc_client.RemoteError as error:
-                    bad.append(str(error))
+            with zerorpc_client.Client(gateways[0].endpoint) as mine:
+                for _ in range(30):
+                    try:
+                        good.append(mine("sql.query", "SELECT 1 / ?::int", [0 if i % 4 == 0 else 1])["rows"])
+                    except zerorpc_client.RemoteError as error:
+                        bad.append(str(error))
 
         threads = [threading.Thread(target=call, args=[i]) for i in range(8)]
         [t.start() for t in threads], [t.join() for t in threads]
@@ -166,7 +171,7 @@ class Statements(ClusterCase):
             rows += part["rows"]
             end = part["end"]
         self.assertEqual([r[0] for r in rows], list(range(1, 5001)))
-        client = zerorpc_client.Client(gateways[0].endpoint)
+        client = self.enterContext(zerorpc_client.Client(gateways[0].endpoint))
         self.assertEqual(sum(1 for _ in client.stream("sql.stream", statement)), 5000)
         for i, _ in enumerate(client.stream("sql.stream", "SELECT generate_series(1, 100000000)")):
             if i == 10:
@@ -220,13 +225,14 @@ class Pairs(ClusterCase):
             writer = proxy(gateways[i % 2]) if i % 3 else OverZerorpc(gateways[i % 2])
             reader = OverZerorpc(gateways[1 - i % 2]) if i % 3 else proxy(gateways[1 - i % 2])
             try:
-                for n in range(count // threads):
-                    key = next(self.ids)
-                    token = writer.sql.execute("INSERT INTO pair VALUES (?, ?)", [str(key), n])["token"]
-                    read = reader.sql.query("SELECT n FROM pair WHERE id = ?", [str(key)], {"after": token})
-                    routes.append(read["route"]["role"])
-                    if read["rows"] != [[n]]:
-                        failures.append(f"stale: {read}")
+                with writer, reader:
+                    for n in range(count // threads):
+                        key = next(self.ids)
+                        token = writer.sql.execute("INSERT INTO pair VALUES (?, ?)", [str(key), n])["token"]
+                        read = reader.sql.query("SELECT n FROM pair WHERE id = ?", [str(key)], {"after": token})
+                        routes.append(read["route"]["role"])
+                        if read["rows"] != [[n]]:
+                            failures.append(f"stale: {read}")
             except Exception as error:
                 failures.append(repr(error))
 
