@@ -34,7 +34,8 @@ class PostgreSql(unittest.TestCase):
         CREATE PROCEDURE p() LANGUAGE sql AS 'INSERT INTO u VALUES (9)'"""
     # What a standby runs although it is no read (or is one, of a kind that only concerns the primary): the classifier alone keeps it away.
     ACCEPTED = ("SELECT 1 FOR UPDATE", "SELECT pg_backend_pid()", "SELECT pg_advisory_xact_lock(1)", "SELECT pg_try_advisory_xact_lock(1)",
-                "SELECT lo_unlink(0) WHERE false", "SELECT query_to_xml", "SELECT pg_terminate_backend(0)", "SELECT pg_cancel_backend(0)")
+                "SELECT lo_unlink(0) WHERE false", "SELECT query_to_xml", "SELECT pg_terminate_backend(0)", "SELECT pg_cancel_backend(0)",
+                "SELECT (x.p).pg_terminate_backend", "SELECT last_value FROM s", "SELECT is_called FROM s")
 
     @classmethod
     def setUpClass(cls):

@@ -68,7 +68,9 @@ void look_within(const Statement& s, Verdict& verdict) {
     if (token.kind == Kind::system_variable) worsen(verdict, Class::primary, "it asks a server about itself");
     if (token.kind == Kind::variable) worsen(verdict, Class::primary, "it reads a variable of the connection");
     if (s.symbol(i, ":=")) worsen(verdict, Class::session, "it sets a variable of the connection");
-    if (token.kind == Kind::quoted_name && calls && !names_columns(s, i)) worsen(verdict, Class::primary, "it calls a function whose effects are not known");
+    // Under ANSI_QUOTES such a string is a name.
+    if ((token.kind == Kind::quoted_name || (token.kind == Kind::string && token.text[0] == '"')) && calls && !names_columns(s, i))
+      worsen(verdict, Class::primary, "it calls a function whose effects are not known");
     if (token.kind != Kind::word) continue;
     if (part_of_name) {
       if (calls) worsen(verdict, Class::primary, "it calls a stored function, whose effects are not known");
@@ -86,7 +88,8 @@ void look_within(const Statement& s, Verdict& verdict) {
     if (s.word(i, "LOCK") && s.word(i + 1, "IN")) worsen(verdict, Class::primary, "it locks rows (LOCK IN SHARE MODE)");
     if (s.word(i, "FOR") && s.word(i + 1, "SHARE")) worsen(verdict, Class::primary, "it locks rows (FOR SHARE)");
     if (s.word(i, "NEXT") && s.word(i + 1, "VALUE")) worsen(verdict, Class::write, "NEXT VALUE FOR moves a sequence");
-    if (s.word(i, "PREVIOUS") && s.word(i + 1, "VALUE")) worsen(verdict, Class::primary, "PREVIOUS VALUE FOR tells what the connection itself did before");
+    if (s.word(i, "PREVIOUS") && s.word(i + 1, "VALUE"))
+      worsen(verdict, Class::primary, "PREVIOUS VALUE FOR tells what the connection itself did before");
     if (s.word(i, "SQL_CALC_FOUND_ROWS")) worsen(verdict, Class::primary, "the connection remembers SQL_CALC_FOUND_ROWS");
     if (s.word(i, "PROCEDURE")) worsen(verdict, Class::primary, "it has a PROCEDURE clause");
     if (calls && !names_columns(s, i)) {
@@ -110,10 +113,14 @@ Verdict classify_select(const Statement& s) {
 Verdict classify_show(const Statement& s) {
   std::size_t i = 1;
   while (s.any_of(i, {"FULL", "EXTENDED"})) ++i;
-  if (s.any_of(i, {"WARNINGS", "ERRORS", "PROFILE", "PROFILES"})) return {Class::session, "it tells what the connection itself did before; errors come with the call's fault"};
-  const bool of_data = s.any_of(i, {"TABLES", "COLUMNS", "FIELDS", "INDEX", "INDEXES", "KEYS", "DATABASES", "SCHEMAS", "TRIGGERS", "EVENTS", "COLLATION", "CHARSET", "GRANTS"}) ||
-                       (s.any_of(i, {"TABLE", "FUNCTION", "PROCEDURE", "PACKAGE"}) && s.word(i + 1, "STATUS")) || (s.word(i, "CHARACTER") && s.word(i + 1, "SET")) ||
-                       (s.word(i, "CREATE") && s.any_of(i + 1, {"TABLE", "VIEW", "DATABASE", "SCHEMA", "FUNCTION", "PROCEDURE", "TRIGGER", "EVENT", "SEQUENCE", "PACKAGE", "USER"}));
+  if (s.any_of(i, {"WARNINGS", "ERRORS", "PROFILE", "PROFILES"}))
+    return {Class::session, "it tells what the connection itself did before; errors come with the call's fault"};
+  const bool of_data = s.any_of(i, {"TABLES", "COLUMNS", "FIELDS", "INDEX", "INDEXES", "KEYS", "DATABASES", "SCHEMAS", "TRIGGERS", "EVENTS",
+                                    "COLLATION", "CHARSET", "GRANTS"}) ||
+                       (s.any_of(i, {"TABLE", "FUNCTION", "PROCEDURE", "PACKAGE"}) && s.word(i + 1, "STATUS")) ||
+                       (s.word(i, "CHARACTER") && s.word(i + 1, "SET")) ||
+                       (s.word(i, "CREATE") && s.any_of(i + 1, {"TABLE", "VIEW", "DATABASE", "SCHEMA", "FUNCTION", "PROCEDURE", "TRIGGER",
+                                                                "EVENT", "SEQUENCE", "PACKAGE", "USER"}));
   if (!of_data) return {Class::primary, "it asks a server about itself"};
   Verdict verdict{Class::read, ""};
   for (std::size_t w = i; w < s.size(); ++w)
@@ -131,8 +138,13 @@ Verdict classify_explain(const Statement& s) {
   if (s.word(i, "FOR")) return {Class::primary, "it explains what another connection of one server runs"};
   if (s.symbol(i, "(") || s.any_of(i, {"SELECT", "WITH", "VALUES"})) return classify_select(s.from(i));
   // A replica refuses even to explain a write.
-  if (s.any_of(i, {"INSERT", "REPLACE", "UPDATE", "DELETE"})) return {Class::primary, "it explains a write, which only a server that takes writes does"};
-  if (s.at(i).kind == Kind::word || s.at(i).kind == Kind::quoted_name) return {Class::read, "it describes a table"};
+  if (s.any_of(i, {"INSERT", "REPLACE", "UPDATE", "DELETE"}))
+    return {Class::primary, "it explains a write, which only a server that takes writes does"};
+  // A table, then at most a column or a pattern.
+  const bool table = s.at(i).kind == Kind::word || s.at(i).kind == Kind::quoted_name;
+  const std::size_t behind = s.symbol(i + 1, ".") ? i + 3 : i + 1;
+  const bool column = s.at(behind).kind == Kind::string || (i == 1 && !s.any_of(i, {"ANALYZE", "EXTENDED"}));
+  if (table && (s.size() <= behind || (s.size() == behind + 1 && column))) return {Class::read, "it describes a table"};
   return {Class::primary, "it is not understood"};
 }
 
@@ -170,7 +182,8 @@ Verdict classify_one(const Statement& s, int depth) {
   if (s.word(0, "SET")) return classify_set(s, depth);
   if (s.word(0, "BEGIN") && s.word(1, "NOT")) return {Class::write, "it is a program"};
   if (s.word(0, "START") && !s.word(1, "TRANSACTION")) return {Class::write, "it changes the server's replication"};
-  if (s.any_of(0, {"BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "XA"})) return {Class::session, "it is of a transaction that the connection has open"};
+  if (s.any_of(0, {"BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "XA"}))
+    return {Class::session, "it is of a transaction that the connection has open"};
   if (s.any_of(0, {"LOCK", "UNLOCK"})) return {Class::session, "it is of locks that the connection holds"};
   if (s.word(0, "EXECUTE") && s.word(1, "IMMEDIATE")) return {Class::write, "it runs a text that is not known"};
   if (s.any_of(0, {"PREPARE", "EXECUTE", "DEALLOCATE"}) || (s.word(0, "DROP") && s.word(1, "PREPARE")))
@@ -181,7 +194,8 @@ Verdict classify_one(const Statement& s, int depth) {
     for (std::size_t i = 1; i < 5; ++i)
       if (s.word(i, "LOCAL")) return {Class::session, "it takes over the connection (LOCAL); use INSERT"};
   if (s.word(0, "HANDLER")) return {Class::session, "it is of a table that the connection has open"};
-  const bool temporary = (s.any_of(0, {"CREATE", "DROP"}) && s.word(1, "TEMPORARY")) || (s.word(0, "CREATE") && s.word(1, "OR") && s.word(3, "TEMPORARY"));
+  const bool temporary =
+      (s.any_of(0, {"CREATE", "DROP"}) && s.word(1, "TEMPORARY")) || (s.word(0, "CREATE") && s.word(1, "OR") && s.word(3, "TEMPORARY"));
   if (temporary) return {Class::session, "a temporary table is the connection's own"};
   if (s.any_of(0, {"CHECKSUM", "HELP", "DO", "CHECK"})) {
     Verdict verdict{Class::primary, "only the primary runs it"};
@@ -192,9 +206,9 @@ Verdict classify_one(const Statement& s, int depth) {
   return {Class::write, std::string(s.at(0).text.substr(0, 32)) + " is no read"};
 }
 
-Verdict classify(std::string_view text, mariadb::Reading reading) {
+std::optional<Verdict> classify(std::string_view text, mariadb::Reading reading) {
   const auto all = mariadb::tokens(text, reading);
-  if (!all) return {Class::primary, "a string or a comment in it does not end"};
+  if (!all) return std::nullopt;
   Verdict verdict{Class::primary, "there is no statement in it"};
   bool any = false;
   for (std::size_t from = 0; from < all->size();) {
@@ -214,16 +228,14 @@ Verdict classify(std::string_view text, mariadb::Reading reading) {
 
 Verdict classify_mariadb(std::string_view text) {
   if (text.size() > kLongest) return {Class::primary, "it is longer than " + std::to_string(kLongest) + " bytes, which is not looked into"};
-  Verdict verdict = classify(text, {});
-  const bool escapes = mariadb::has_backslash(text), versions = mariadb::has_executable_comment(text);
-  auto also = [&](mariadb::Reading reading) {
-    Verdict other = classify(text, reading);
-    if (weight(other.kind) > weight(verdict.kind)) verdict = std::move(other);
-  };
-  if (escapes) also({false, true});
-  if (versions) also({true, false});
-  if (escapes && versions) also({false, false});
-  return verdict;
+  const auto readings = mariadb::readings(text);
+  if (readings.empty()) return {Class::primary, "it has comments for too many versions of servers"};
+  std::optional<Verdict> verdict;
+  for (const mariadb::Reading& reading : readings) {
+    auto one = classify(text, reading);
+    if (one && (!verdict || weight(one->kind) > weight(verdict->kind))) verdict = std::move(one);
+  }
+  return verdict ? std::move(*verdict) : Verdict{Class::primary, "a string or a comment in it does not end"};
 }
 
 }  // namespace sluice::sql

@@ -5,6 +5,10 @@
 namespace sluice::sql::mariadb {
 namespace {
 
+constexpr unsigned kOfMySql = 50700, kEndOfMySql = 99999;  // versions of MySQL that MariaDB does not take for its own
+constexpr unsigned kFirst = 100000;                        // MariaDB 10.0
+constexpr std::size_t kMostVersions = 8;
+
 bool digit(char c) { return c >= '0' && c <= '9'; }
 bool word_part(char c) {
   return digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' || static_cast<unsigned char>(c) >= 0x80;
@@ -44,6 +48,7 @@ class Lexer {
     if (c == '\'' || c == '"') return quoted(c, Token::Kind::string);
     if (c == '`') return quoted(c, Token::Kind::quoted_name);
     if (c == '@') return variable();
+    if ((digit(c) && !behind_name()) || (c == '.' && digit(peek(1)) && !follows_word())) return number_or_word();
     if (word_part(c)) return word();
     const std::size_t from = at_;
     at_ += looking_at(":=") ? 2 : 1;
@@ -59,24 +64,40 @@ class Lexer {
       at_ = end + 2;
       return true;
     }
-    if (reading_.executable) {
-      at_ += ours ? 4 : 3;
-      while (digit(peek())) ++at_;  // the version
+    const std::size_t length = version_length(at_ + (ours ? 4 : 3));
+    const unsigned version = number(at_ + (ours ? 4 : 3), length);
+    if (length == 0 || (version <= reading_.version && (ours || version < kOfMySql || version > kEndOfMySql))) {
+      at_ += (ours ? 4 : 3) + length;
       ++open_comments_;
       return true;
     }
     // Skipped as a whole; a comment within it counts, one deep.
-    for (std::size_t i = at_ + 2, depth = 1; i + 1 < text_.size(); ++i) {
+    bool within = false;
+    for (std::size_t i = at_ + 2; i + 1 < text_.size(); ++i) {
       const auto pair = text_.substr(i, 2);
-      if (pair == "/*") {
-        ++depth;
+      if (pair == "/*" && !within) {
+        within = true;
         ++i;
       } else if (pair == "*/") {
         ++i;
-        if (--depth == 0) return at_ = i + 1, true;
+        if (!within) return at_ = i + 1, true;
+        within = false;
       }
     }
     return false;
+  }
+
+  // A version has five digits, or six; fewer are none.
+  std::size_t version_length(std::size_t from) const {
+    std::size_t length = 0;
+    while (length < 6 && from + length < text_.size() && digit(text_[from + length])) ++length;
+    return length < 5 ? 0 : length;
+  }
+
+  unsigned number(std::size_t from, std::size_t length) const {
+    unsigned value = 0;
+    for (const char c : text_.substr(from, length)) value = value * 10 + static_cast<unsigned>(c - '0');
+    return value;
   }
 
   bool quoted(char quote, Token::Kind kind) {
@@ -115,8 +136,38 @@ class Lexer {
   bool word() {
     const std::size_t from = at_;
     while (word_part(peek())) ++at_;
-    const auto text = text_.substr(from, at_ - from);
-    add(std::ranges::all_of(text, digit) ? Token::Kind::number : Token::Kind::word, from);
+    add(Token::Kind::word, from);
+    return true;
+  }
+
+  bool follows_word() const {
+    return !out_.empty() && out_.back().kind == Token::Kind::word &&
+           out_.back().text.data() + out_.back().text.size() == text_.data() + at_;
+  }
+
+  // A digit directly behind a name and its dot begins a name, not a number.
+  bool behind_name() const {
+    if (out_.size() < 2 || out_.back().text != "." || out_.back().text.data() + 1 != text_.data() + at_) return false;
+    const Token& before = out_[out_.size() - 2];
+    return before.kind == Token::Kind::word && before.text.data() + before.text.size() == out_.back().text.data();
+  }
+
+  // Whatever follows a number that cannot be a name is a token of its own: SELECT 1.INTO ..., SELECT 1e5INTO ...
+  bool number_or_word() {
+    const std::size_t from = at_;
+    if (peek() == '0' && (peek(1) == 'x' || peek(1) == 'b')) return word();
+    while (digit(peek())) ++at_;
+    const bool point = peek() == '.';
+    if (point)
+      for (++at_; digit(peek()); ++at_) {
+      }
+    const bool sign = peek(1) == '+' || peek(1) == '-';
+    if ((peek() == 'e' || peek() == 'E') && digit(peek(sign ? 2 : 1)))
+      for (at_ += sign ? 3 : 2; digit(peek()); ++at_) {
+      }
+    else if (!point && word_part(peek()))
+      return at_ = from, word();
+    add(Token::Kind::number, from);
     return true;
   }
 
@@ -129,13 +180,34 @@ class Lexer {
 
 }  // namespace
 
-bool has_backslash(std::string_view text) noexcept { return text.find('\\') != text.npos; }
-bool has_executable_comment(std::string_view text) noexcept { return text.find("/*!") != text.npos || text.find("/*M!") != text.npos; }
+std::vector<Reading> readings(std::string_view text) {
+  // Of versions only those matter that some of these servers have and others have not.
+  std::vector<unsigned> versions{kFirst};
+  for (std::size_t at = text.find("/*"); at != text.npos; at = text.find("/*", at + 2)) {
+    std::string_view rest = text.substr(at + 2);
+    if (rest.starts_with('M')) rest.remove_prefix(1);
+    if (!rest.starts_with('!')) continue;
+    unsigned version = 0;
+    for (const char c : rest.substr(1, 6)) {
+      if (!digit(c)) break;
+      version = version * 10 + static_cast<unsigned>(c - '0');
+    }
+    if (version > kFirst && std::ranges::find(versions, version) == versions.end()) versions.push_back(version);
+    if (versions.size() > kMostVersions) return {};
+  }
+  std::vector<Reading> out;
+  for (const unsigned version : versions) {
+    out.push_back({true, version});
+    if (text.find('\\') != text.npos) out.push_back({false, version});
+  }
+  return out;
+}
 
 std::optional<std::vector<Token>> tokens(std::string_view text, Reading reading) { return Lexer(text, reading).run(); }
 
 bool same_word(std::string_view text, std::string_view upper) noexcept {
-  return text.size() == upper.size() && std::equal(text.begin(), text.end(), upper.begin(), [](char a, char b) { return (a >= 'a' && a <= 'z' ? a - 'a' + 'A' : a) == b; });
+  return text.size() == upper.size() && std::equal(text.begin(), text.end(), upper.begin(),
+                                                   [](char a, char b) { return (a >= 'a' && a <= 'z' ? a - 'a' + 'A' : a) == b; });
 }
 
 }  // namespace sluice::sql::mariadb

@@ -13,17 +13,16 @@ struct Token {
   std::string_view text;  // a variable's with its @; a symbol is one character, or :=
 };
 
-// What a text means depends on settings of the server that it does not show.
+// What a text means depends on the server and on settings that it does not show.
 struct Reading {
   bool backslash_escapes = true;  // sql_mode has no NO_BACKSLASH_ESCAPES
-  bool executable = true;         // what /*! */ and /*M! */ hold is code: not so when the version asked for is not the server's
+  unsigned version = 101100;      // of the server, as in /*!101100 ... */
 };
 
-// Does it look as if the readings differ?
-bool has_backslash(std::string_view text) noexcept;
-bool has_executable_comment(std::string_view text) noexcept;
+// All that differ for this text, of MariaDB 10.0 and later. Nothing when they are too many.
+std::vector<Reading> readings(std::string_view text);
 
-// Nothing when a string, a name or a comment does not end.
+// Nothing when a string, a name or a comment does not end: no server runs such a text.
 std::optional<std::vector<Token>> tokens(std::string_view text, Reading);
 
 bool same_word(std::string_view text, std::string_view upper) noexcept;  // ASCII, whatever the case of `text`

@@ -42,6 +42,15 @@ static void note(Walk *walk, int kind, const char *what, const char *name) {
   snprintf(walk->verdict->why, sizeof walk->verdict->why, what, name);
 }
 
+static void note_effect(Walk *walk, const struct sluice_pg_effect effect, const char *name) {
+  if (effect.kind == SLUICE_PG_READ || (walk->planned_only && !effect.folded)) return;
+  char what[160];
+  snprintf(what, sizeof what, "%%s() %s", effect.why);
+  char full[80];
+  snprintf(full, sizeof full, "%.60s", name);
+  note(walk, effect.kind, what, full);
+}
+
 static void look_at_function(Walk *walk, const FuncCall *call) {
   const char *schema = "", *name = "";
   const ListCell *cell;
@@ -49,13 +58,28 @@ static void look_at_function(Walk *walk, const FuncCall *call) {
     schema = name;
     name = strVal(lfirst(cell));
   }
-  const struct sluice_pg_effect effect = walk->function(walk->context, schema, name);
-  if (effect.kind == SLUICE_PG_READ || (walk->planned_only && !effect.folded)) return;
-  char what[160];
-  snprintf(what, sizeof what, "%%s() %s", effect.why);
-  char full[80];
-  snprintf(full, sizeof full, "%.60s", name);
-  note(walk, effect.kind, what, full);
+  note_effect(walk, walk->function(walk->context, schema, name), name);
+}
+
+/* (expression).name is a field, or else the call name(expression). What is known of no function is taken for a field. */
+static void look_at_fields(Walk *walk, const A_Indirection *indirection) {
+  const ListCell *cell;
+  foreach (cell, indirection->indirection) {
+    if (!IsA(lfirst(cell), String)) continue;
+    const char *name = strVal(lfirst(cell));
+    const struct sluice_pg_effect effect = walk->function(walk->context, "", name);
+    if (!effect.folded) note_effect(walk, effect, name);
+  }
+}
+
+/* A sequence's counter is logged ahead of use, so that a replica's copy runs ahead of the truth. */
+static void look_at_column(Walk *walk, const ColumnRef *column) {
+  static const char *const of_sequences[] = {"last_value", "log_cnt", "is_called"};
+  const Node *last = llast(column->fields);
+  if (!IsA(last, String)) return;
+  for (size_t i = 0; i < lengthof(of_sequences); ++i)
+    if (strcmp(strVal(last), of_sequences[i]) == 0 && !walk->planned_only)
+      note(walk, SLUICE_PG_PRIMARY, "%s may be a sequence's, whose counter runs ahead on a replica", of_sequences[i]);
 }
 
 static bool walk_node(Node *node, Walk *walk);
@@ -71,6 +95,10 @@ static bool walk_children(Node *node, Walk *walk) {
   return stop;
 }
 
+static bool is_temporary(const RangeVar *relation) {
+  return relation && (relation->relpersistence == RELPERSISTENCE_TEMP || (relation->schemaname && strcmp(relation->schemaname, "pg_temp") == 0));
+}
+
 static const char *locking_words(const LockingClause *clause) {
   switch (clause->strength) {
     case LCS_FORKEYSHARE: return "FOR KEY SHARE";
@@ -84,6 +112,8 @@ static bool walk_node(Node *node, Walk *walk) {
   if (node == NULL) return false;
   switch (nodeTag(node)) {
     case T_FuncCall: look_at_function(walk, (FuncCall *)node); break;
+    case T_A_Indirection: look_at_fields(walk, (A_Indirection *)node); break;
+    case T_ColumnRef: look_at_column(walk, (ColumnRef *)node); break;
     case T_InsertStmt: if (!walk->planned_only) note(walk, SLUICE_PG_WRITE, "INSERT changes data%s", ""); break;
     case T_UpdateStmt: if (!walk->planned_only) note(walk, SLUICE_PG_WRITE, "UPDATE changes data%s", ""); break;
     case T_DeleteStmt: if (!walk->planned_only) note(walk, SLUICE_PG_WRITE, "DELETE changes data%s", ""); break;
@@ -91,7 +121,7 @@ static bool walk_node(Node *node, Walk *walk) {
     case T_SelectStmt: {
       SelectStmt *select = (SelectStmt *)node;
       if (select->intoClause && !walk->planned_only) {
-        if (select->intoClause->rel->relpersistence == RELPERSISTENCE_TEMP)
+        if (is_temporary(select->intoClause->rel))
           note(walk, SLUICE_PG_SESSION, "SELECT INTO TEMP makes a table that lives in the connection%s", "");
         else
           note(walk, SLUICE_PG_WRITE, "SELECT INTO makes a table%s", "");
@@ -127,8 +157,6 @@ static bool explain_runs(const ExplainStmt *explain) {
   }
   return runs;
 }
-
-static bool is_temporary(const RangeVar *relation) { return relation && relation->relpersistence == RELPERSISTENCE_TEMP; }
 
 static void look_at_statement(Walk *walk, Node *statement) {
   switch (nodeTag(statement)) {

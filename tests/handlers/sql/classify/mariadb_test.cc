@@ -33,7 +33,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"SELECT CAST(a AS DECIMAL(10,2)), CONVERT(b USING utf8mb4) FROM t", R}, Case{"SELECT * FROM t USE INDEX (i) WHERE a IN (SELECT b FROM u)", R},
         Case{"SELECT * FROM t FOR SYSTEM_TIME AS OF TIMESTAMP('2026-01-01')", R}, Case{"SELECT * FROM a LEFT JOIN (b CROSS JOIN c) ON (a.x = b.x)", R},
         Case{"SELECT SQL_NO_CACHE HIGH_PRIORITY 1", R}, Case{"SELECT NOW(), UUID(), RAND(), USER(), DATABASE(), VERSION()", R}, Case{"SELECT x'1f', N'a', _utf8mb4'b', 1e5, 0x1F", R},
-        Case{"SELECT ST_AsText(g), POINT(1, 2) FROM t", R}, Case{"SELECT 1 /*! + 1 */", R}, Case{"SELECT DATE '2026-01-01' + INTERVAL 1 DAY", R},
+        Case{"SELECT ST_AsText(g), POINT(1, 2) FROM t", R}, Case{"SELECT 1 /*! + 1 */", R}, Case{"SELECT 1 /*!50701 INTO OUTFILE '/tmp/x' */", R}, Case{"SELECT DATE '2026-01-01' + INTERVAL 1 DAY", R},
         Case{"SHOW TABLES", R}, Case{"SHOW FULL COLUMNS FROM t", R}, Case{"SHOW CREATE TABLE t", R}, Case{"SHOW TABLE STATUS LIKE 't%'", R}, Case{"DESCRIBE t", R}, Case{"DESC t", R},
         Case{"EXPLAIN t", R}, Case{"EXPLAIN SELECT 1", R}, Case{"EXPLAIN EXTENDED SELECT * FROM t", R}, Case{"EXPLAIN FORMAT=JSON SELECT 1", R}, Case{"ANALYZE SELECT 1", R},
         Case{"ANALYZE FORMAT=JSON SELECT 1", R}, Case{"SELECT SLEEP(0)", R}, Case{"SELECT a.b.c FROM a.b", R}, Case{"SELECT * FROM t LIMIT 5 OFFSET 2", R}));
@@ -49,7 +49,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"SET GLOBAL read_only = 0", W}, Case{"SET @@global.read_only = 0", W}, Case{"SET PASSWORD = 'x'", W}, Case{"SET STATEMENT max_statement_time = 1 FOR DELETE FROM t", W},
         Case{"EXECUTE IMMEDIATE 'DELETE FROM t'", W}, Case{"BEGIN NOT ATOMIC DELETE FROM t; END", W}, Case{"IF 1 THEN DELETE FROM t; END IF", W}, Case{"START SLAVE", W}, Case{"STOP SLAVE", W},
         Case{"CHANGE MASTER TO master_host = 'x'", W}, Case{"SELECT 1; DELETE FROM t", W}, Case{"/*! DELETE FROM t */", W}, Case{"/*!50000 DELETE FROM t */", W}, Case{"/*M! DELETE FROM t */", W},
-        Case{"SELECT 1 /*! INTO OUTFILE '/tmp/x' */", W}, Case{"SELECT 1 /*!50701 INTO OUTFILE '/tmp/x' */", W}, Case{"SELECT /*!99999 ' */ 1 INTO OUTFILE '/tmp/x' -- '", W},
+        Case{"SELECT 1 /*! INTO OUTFILE '/tmp/x' */", W}, Case{"SELECT 1 /*!50699 INTO OUTFILE '/tmp/x' */", W}, Case{"SELECT /*!99999 ' */ 1 INTO OUTFILE '/tmp/x' -- '", W},
         Case{R"(SELECT 'a\' INTO OUTFILE '/tmp/x' -- ')", W}, Case{"WITH x AS (SELECT 1) DELETE FROM t", W}, Case{"WITH x AS (SELECT 1) UPDATE t SET a = 1", W}, Case{"SHUTDOWN", W},
         Case{"INSTALL PLUGIN x SONAME 'y'", W}, Case{"PURGE BINARY LOGS TO 'x'", W}, Case{"RESET MASTER", W}, Case{"SIGNAL SQLSTATE '45000'", W}, Case{"DO NEXTVAL(s)", W}));
 
