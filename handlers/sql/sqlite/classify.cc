@@ -22,6 +22,7 @@ constexpr std::array<std::string_view, 19> kTelling{
     "application_id", "auto_vacuum", "collation_list", "compile_options", "data_version", "database_list", "encoding", "foreign_keys", "freelist_count", "function_list",
     "journal_mode",   "module_list", "page_count",     "page_size",       "pragma_list",  "query_only",    "quick_check", "schema_version", "user_version"};
 constexpr std::array<std::string_view, 1> kChecking{"integrity_check"};  // its argument is a number of errors
+constexpr std::array<std::string_view, 4> kActingAsTables{"incremental_vacuum", "optimize", "shrink_memory", "wal_checkpoint"};
 
 constexpr std::string_view kSchema = "changes the schema";
 
@@ -47,6 +48,9 @@ bool Sight::saw(int action, const char* a, const char* b) {
 void Sight::look(int action, std::string_view first, std::string_view second, bool has_argument) {
   switch (action) {
     case SQLITE_READ:
+      // A PRAGMA that acts, in the clothes of a table.
+      if (first.starts_with("pragma_") && one_of(first.substr(7), kActingAsTables)) found(Class::session, "PRAGMA " + std::string(first.substr(7)) + " acts on the connection or the file");
+      return;
     case SQLITE_SELECT:
     case SQLITE_RECURSIVE: return;
     case SQLITE_FUNCTION:
