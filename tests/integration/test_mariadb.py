@@ -10,10 +10,11 @@ import time
 import unittest
 import xmlrpc.client
 
-sys.path += [os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"), os.path.join(os.environ["SLUICE_SOURCE"], "examples/1_hello")]
+sys.path += [os.path.join(os.environ["SLUICE_SOURCE"], folder) for folder in ("tests/clusters", "tests/chaos", "examples/1_hello")]
 
 import mariadb
 import zerorpc_client
+from gate import Gate
 from gateway import Gateway, wait_for
 
 
@@ -241,6 +242,20 @@ class Statements(ClusterCase):
         write = lambda token: self.sql.execute("INSERT INTO event VALUES (?, 1)", [f"fenced {token} {time.time()}"], {"fence": {"lock": "door", "token": token}})
         write("7"), write("7"), write("9")
         self.fault("stale fencing token: 8 was given, 9 was seen", write, "8")
+
+
+class Cut(ClusterCase):
+    def test_a_read_whose_answer_is_cut_at_each_byte_is_asked_again(self):
+        self.sql.execute("CREATE TABLE known(id int PRIMARY KEY, name text)")
+        self.sql.execute("INSERT INTO known VALUES (1, 'one'), (2, 'two')")
+        with Gate(cluster.node_port(cluster.primary)) as gate:
+            with Gateway(data=f"mariadb://app@127.0.0.1:{gate.port}/app") as gateway, proxy(gateway) as g:
+                for i in range(300):
+                    gate.cut_after(bytes_to_client=i % 150, reset=i % 2 == 0)
+                    answer = g.sql.query("SELECT id, name FROM known WHERE id <= ? ORDER BY id", [2])
+                    gate.heal()
+                    self.assertEqual(answer["rows"], [[1, "one"], [2, "two"]], f"round {i}: {answer}")
+                self.assertGreater(gate.cuts, 20)
 
 
 class Pairs(ClusterCase):

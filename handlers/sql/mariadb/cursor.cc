@@ -59,10 +59,10 @@ MariaLink::Step MariaLink::cursor_after(Step step) {
       return Step::cursor_prepare;
     }
     case Step::cursor_prepare:
-      if (code != 0 || mysql_stmt_param_count(cursor_) != parameters_->count() || !bind(cursor_)) return failed(Session::error(cursor_));
+      if (code != 0 || mysql_stmt_param_count(cursor_) != parameters_->count() || !bind(cursor_)) return failed(session_->error(cursor_));
       return Step::cursor_execute;
     case Step::cursor_execute:
-      if (code != 0) return failed(Session::error(cursor_));
+      if (code != 0) return failed(session_->error(cursor_));
       if (mysql_stmt_field_count(cursor_) == 0 || !columns_.bind(cursor_)) {
         cursor_over(Failure{Failure::Kind::statement, Fault(Fault::Kind::bad_arguments, "the statement of a cursor must have rows, and this one has none"), false});
         return Step::none;
@@ -76,7 +76,7 @@ MariaLink::Step MariaLink::cursor_after(Step step) {
         cursor_over(std::nullopt);
         return Step::none;
       }
-      return code == 0 || code == MYSQL_DATA_TRUNCATED ? cursor_row() : failed(Session::error(cursor_));
+      return code == 0 || code == MYSQL_DATA_TRUNCATED ? cursor_row() : failed(session_->error(cursor_));
     case Step::cursor_close:
       cursor_ = nullptr;
       session_->expect_silence(true);

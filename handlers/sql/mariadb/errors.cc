@@ -21,7 +21,8 @@ Failure::Kind meaning(unsigned number, bool read_only_option) noexcept {
     case 1053:  // the server shuts down
     case 1152: case 1184:  // aborted connection
     case 1927:  // the connection was killed
-    case 2002: case 2003: case 2006: case 2013: case 2014: case 2027: case 2055:
+    case 0:     // the library gave up without a word: a connection that broke within an answer
+    case 2000: case 2002: case 2003: case 2006: case 2012: case 2013: case 2014: case 2026: case 2027: case 2055:
       return Failure::Kind::lost;
     default: return Failure::Kind::statement;
   }
@@ -34,7 +35,8 @@ Failure failure_of(const Error& error, bool sent) {
   const bool answered = kind != Failure::Kind::lost && kind != Failure::Kind::starting;
   // 1969: the server's own limit of time for a statement.
   const Fault::Kind fault = error.number == 1969 ? Fault::Kind::deadline_exceeded : answered ? Fault::Kind::sql_error : Fault::Kind::unavailable;
-  std::string message = error.message + " (error " + std::to_string(error.number) + ", SQLSTATE " + error.sqlstate + ")";
+  std::string message = error.number == 0 ? "the connection ended within the answer"
+                                          : error.message + " (error " + std::to_string(error.number) + ", SQLSTATE " + error.sqlstate + ")";
   return {kind, Fault(fault, std::move(message), std::move(detail)), kind == Failure::Kind::lost && sent};
 }
 

@@ -134,10 +134,10 @@ MariaLink::Step MariaLink::after(Step step) {
     case Step::evict:
       statement_ = nullptr;
       return execution_step();
-    case Step::prepare: return code == 0 ? prepared() : failed(Session::error(statement_));
+    case Step::prepare: return code == 0 ? prepared() : failed(session_->error(statement_));
     case Step::execute:
       if (code == 0) return executed();
-      if (mysql_stmt_errno(statement_) != CR_NEW_STMT_METADATA || flight_->trip.kind != Trip::Kind::read) return failed(Session::error(statement_));
+      if (mysql_stmt_errno(statement_) != CR_NEW_STMT_METADATA || flight_->trip.kind != Trip::Kind::read) return failed(session_->error(statement_));
       // A table has more columns than when the statement was prepared.
       forget(statement_);
       return Step::reprepare;
@@ -146,15 +146,15 @@ MariaLink::Step MariaLink::after(Step step) {
       return execution_step();
     case Step::fetch:
       if (code == MYSQL_NO_DATA) return result_done();
-      return code == 0 || code == MYSQL_DATA_TRUNCATED ? row_came() : failed(Session::error(statement_));
+      return code == 0 || code == MYSQL_DATA_TRUNCATED ? row_came() : failed(session_->error(statement_));
     case Step::skip:
       if (code == MYSQL_NO_DATA) return result_done();
-      if (code != 0 && code != MYSQL_DATA_TRUNCATED) return failed(Session::error(statement_));
+      if (code != 0 && code != MYSQL_DATA_TRUNCATED) return failed(session_->error(statement_));
       if (++flight_->skipped <= static_cast<std::size_t>(limits_.rows)) return Step::skip;
       lost("the answer did not end");
       return Step::none;
     case Step::next:
-      if (code > 0) return failed(Session::error(statement_));
+      if (code > 0) return failed(session_->error(statement_));
       return code < 0 ? statement_done() : executed();
     case Step::close:
       statement_ = nullptr;
@@ -184,7 +184,7 @@ MariaLink::Step MariaLink::statement_step() {
 MariaLink::Step MariaLink::execution_step() {
   if ((statement_ = find_prepared(running_.text))) {
     kept_ = true;
-    return bind(statement_) ? Step::execute : failed(Session::error(statement_));
+    return bind(statement_) ? Step::execute : failed(session_->error(statement_));
   }
   kept_ = false;
   if (prepared_.size() >= kPrepared) {
@@ -206,7 +206,7 @@ MariaLink::Step MariaLink::prepared() {
     keep(running_.text, statement_);
     kept_ = true;
   }
-  return bind(statement_) ? Step::execute : failed(Session::error(statement_));
+  return bind(statement_) ? Step::execute : failed(session_->error(statement_));
 }
 
 MariaLink::Step MariaLink::executed() {
@@ -217,7 +217,7 @@ MariaLink::Step MariaLink::executed() {
     rows.last_insert_id = static_cast<std::int64_t>(mysql_stmt_insert_id(statement_));
     return result_done();
   }
-  if (!columns_.bind(statement_)) return failed(Session::error(statement_));
+  if (!columns_.bind(statement_)) return failed(session_->error(statement_));
   // A procedure may have several results: the first is the answer.
   if (!rows.columns.empty()) return Step::skip;
   rows.columns = columns_.names();

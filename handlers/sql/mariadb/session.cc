@@ -139,7 +139,10 @@ void Session::watch(std::uint32_t events) {
 }
 
 Error Session::error() const { return {mysql_errno(mysql_), mysql_sqlstate(mysql_), mysql_error(mysql_)}; }
-Error Session::error(MYSQL_STMT* statement) { return {mysql_stmt_errno(statement), mysql_stmt_sqlstate(statement), mysql_stmt_error(statement)}; }
+Error Session::error(MYSQL_STMT* statement) const {
+  if (mysql_stmt_errno(statement) == 0) return error();  // of the connection, which the statement was not told of
+  return {mysql_stmt_errno(statement), mysql_stmt_sqlstate(statement), mysql_stmt_error(statement)};
+}
 
 std::string Session::last_gtid() const {
   const char* data = nullptr;

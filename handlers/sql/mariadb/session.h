@@ -42,7 +42,7 @@ class Session final : private Loop::Watcher {
   // Of the call that is over: what the library returned, 0 for success (fetch, next: see mysql_stmt_fetch, mysql_stmt_next_result).
   int code() const noexcept { return code_; }
   Error error() const;              // of the connection
-  static Error error(MYSQL_STMT*);  // of a statement
+  Error error(MYSQL_STMT*) const;    // of a statement of it
   MYSQL* mysql() noexcept { return mysql_; }
   MYSQL_RES* take_stored() noexcept { return std::exchange(stored_, nullptr); }  // of Call::store: the taker frees it
 
