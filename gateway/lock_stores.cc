@@ -2,10 +2,12 @@
 
 #include <stdexcept>
 
+#include "handlers/lock/redis/store.h"
 #include "handlers/lock/sql/store.h"
 #include "handlers/sql/sqlite/backend.h"
 
 namespace sluice {
+
 LockStores::LockStores(const config::Settings& settings, Databases& databases, Loop& home) {
   auto add = [&](const std::string& space, const std::string& backend) {
     try {
@@ -26,9 +28,10 @@ LockStores::LockStores(const config::Settings& settings, Databases& databases, L
 std::unique_ptr<lock::LeaseStore> LockStores::make(const std::string& backend, const config::Settings& settings, Databases& databases, Loop& home) {
   lock::SqlStore::Options rows;
   rows.epoch = settings.lock_epoch;
+  const std::string file = settings.lock_file.empty() ? main_file(settings) + "-locks" : settings.lock_file;
   if (backend == "sqlite") {
     sql::sqlite::Settings own = settings.sqlite;
-    own.file = settings.lock_file.empty() ? main_file(settings) + "-locks" : settings.lock_file;
+    own.file = file;
     own.readers = 1;
     if (!file_) file_ = std::make_unique<sql::sqlite::Sqlite>(std::move(own));
     return std::make_unique<lock::SqlStore>(*file_, home, rows);
@@ -38,7 +41,12 @@ std::unique_ptr<lock::LeaseStore> LockStores::make(const std::string& backend, c
     if (!database) throw std::runtime_error("there is no [database." + backend.substr(9) + "]");
     return std::make_unique<lock::SqlStore>(*database, home, rows, listener_of(settings, backend.substr(9)));
   }
-  throw std::runtime_error("'" + backend + "' is no store; expected sqlite or database:NAME");
+  if (backend.starts_with("redis://")) {
+    const auto servers = redis::read_addresses("redis", backend);
+    if (servers.size() != 1) throw std::runtime_error("redis:// takes one server");
+    return std::make_unique<lock::RedisStore>(home, servers.front(), lock::RedisStore::Options{.file = file + "-redis-" + servers.front().label(), .epoch = settings.lock_epoch});
+  }
+  throw std::runtime_error("'" + backend.substr(0, backend.find("://")) + "' is no store; expected sqlite, database:NAME or redis://HOST:PORT");
 }
 
 }  // namespace sluice

@@ -7,7 +7,10 @@ import tempfile
 import unittest
 import xmlrpc.client
 
-from gateway import Gateway, free_port
+sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
+
+from gateway import Gateway, free_port  # noqa: E402
+from redis_masters import Redis  # noqa: E402
 
 SOURCE, BUILD = os.environ["SLUICE_SOURCE"], os.environ["SLUICE_BUILD"]
 EXAMPLES = os.path.join(SOURCE, "examples")
@@ -58,9 +61,12 @@ class Examples(unittest.TestCase):
 
     def test_locks(self):
         sold = ["bought: 10, sold out: 40, no lock: 0", "left: 0, sales: 10"]
-        with Gateway(data=gateway.data, config='[lock]\nspaces = ["embedded=sqlite"]\n') as second:
-            self.assertEqual(self.python("3_locks/seckill.py", gateway.url, second.url), sold)
-            self.assertEqual(self.python("3_locks/seckill.py", "--db", "embedded", second.url), sold)
+        with Redis(fsync=False) as redis:
+            spaces = f'["embedded=sqlite", "redis=redis://{redis.hosts()}/1"]'
+            with Gateway(data=gateway.data, config=f"[lock]\nspaces = {spaces}\n") as second:
+                self.assertEqual(self.python("3_locks/seckill.py", gateway.url, second.url), sold)
+                for space in ("embedded", "redis"):
+                    self.assertEqual(self.python("3_locks/seckill.py", "--db", space, second.url), sold)
 
     def test_ids(self):
         lines = self.python("4_ids/ids.py", gateway.url)

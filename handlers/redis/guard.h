@@ -1,0 +1,46 @@
+#pragma once
+// Guard: notices when a Redis server has lost data, whoever noticed first, and keeps it closed until what it forgot has ended.
+//
+// The data carry an id and an epoch. A server that was started again (another run_id), that has no id, or whose epoch is lower than
+// one that a gateway remembers, may have forgotten what it acknowledged: it gets a new id and the next epoch, and is closed for as long
+// as the longest lease that was ever given. One that writes every change to disk before it answers (appendonly yes, appendfsync
+// always) forgets nothing when it is started again.
+
+#include <string>
+
+#include "handlers/redis/link.h"
+#include "handlers/redis/memory.h"
+
+namespace sluice::redis {
+
+class Guard {
+ public:
+  // `key` holds the server's part: a hash with id, run, epoch, counter (the last token's lower part), longest, open (until then it
+  // is closed, milliseconds of the server's clock). `link` outlives the Guard, which starts it.
+  Guard(Link& link, std::string key, std::string file, std::int64_t epoch);
+  // `before_open`, if given, is called on each new connection, before those who wait for it: it may ask with Link::now().
+  void start(UniqueFunction<void()> before_open = {});
+
+  const std::string& key() const noexcept { return key_; }
+  const std::string& id() const noexcept { return memory_.known().id; }
+
+  // Before a lease of that length is asked for. Throws Fault (unavailable) when that cannot be remembered.
+  void will_last(milliseconds ttl);
+  // A script found another id: everything begins anew with a new connection.
+  void lost() { link_.cut("its data were lost, or changed hands"); }
+
+ private:
+  void greet();
+  void introduce();
+  void agreed(const Answer&);
+
+  Link& link_;
+  const std::string key_;
+  const std::int64_t epoch_;
+  Memory memory_;
+  UniqueFunction<void()> before_open_;
+  std::string run_id_;
+  bool durable_ = false;
+};
+
+}  // namespace sluice::redis
