@@ -8,6 +8,7 @@ pkg_check_modules(ZMQ REQUIRED IMPORTED_TARGET libzmq)
 pkg_check_modules(PQ REQUIRED IMPORTED_TARGET libpq)
 pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis)
 pkg_check_modules(MARIADB REQUIRED IMPORTED_TARGET libmariadb)
+find_library(ZOOKEEPER_LIBRARY zookeeper_st REQUIRED)  # the single-threaded one
 find_package(OpenSSL REQUIRED)
 find_library(PG_QUERY_LIBRARY pg_query REQUIRED)
 # The parse tree's node layouts; they must be of the major version that libpg_query was made from.

@@ -15,15 +15,14 @@ ALLOWED = [
     ("handlers/sql/postgres/", ["rpc/", "handlers/support/", "handlers/sql/backend.h", "handlers/sql/listener.h", "handlers/sql/classify/", "handlers/sql/cluster/"]),
     ("handlers/sql/mariadb/", ["rpc/", "handlers/support/", "handlers/sql/backend.h", "handlers/sql/json.h", "handlers/sql/classify/", "handlers/sql/cluster/"]),
     ("handlers/sql/sqlite/", ["rpc/", "handlers/support/", "handlers/sql/"]),
-<<<<<<< HEAD
     ("handlers/lock/sql/", ["rpc/", "handlers/support/", "handlers/lock/", "handlers/sql/backend.h", "handlers/sql/errand.h", "handlers/sql/listener.h"]),
-=======
-    ("handlers/lock/sql/", ["rpc/", "handlers/support/", "handlers/lock/", "handlers/sql/backend.h", "handlers/sql/errand.h"]),
     ("handlers/redis/", ["rpc/", "handlers/support/"]),
     ("handlers/lock/redis/", ["rpc/", "handlers/support/", "handlers/lock/", "handlers/redis/"]),
->>>>>>> e023518 (lock: leases on a Redis master, which is caught when it forgets)
+    ("handlers/lock/zookeeper/", ["rpc/", "handlers/support/", "handlers/lock/", "handlers/zookeeper/"]),
     ("handlers/lock/", ["rpc/", "handlers/support/"]),
     ("handlers/id/sql/", ["rpc/", "handlers/support/", "handlers/id/", "handlers/sql/backend.h", "handlers/sql/errand.h"]),
+    ("handlers/id/zookeeper/", ["rpc/", "handlers/support/", "handlers/id/", "handlers/zookeeper/"]),
+    ("handlers/zookeeper/", ["rpc/", "handlers/support/"]),
     ("handlers/id/", ["rpc/", "handlers/support/"]),
     ("handlers/calc/", ["rpc/", "handlers/support/"]),
     ("handlers/probe/", ["rpc/", "handlers/support/"]),

@@ -15,7 +15,7 @@
 #include <variant>
 #include <vector>
 
-#include "handlers/lock/boot_clock.h"
+#include "rpc/boot_clock.h"
 #include "rpc/fault.h"
 #include "rpc/function.h"
 

@@ -6,7 +6,7 @@
 
 #include <chrono>
 
-namespace sluice::lock {
+namespace sluice {
 
 struct BootClock {
   using duration = std::chrono::milliseconds;
@@ -22,4 +22,4 @@ struct BootClock {
   }
 };
 
-}  // namespace sluice::lock
+}  // namespace sluice
