@@ -1,0 +1,125 @@
+"""lock.* on a real ZooKeeper ensemble: the store's own suite, two gateways on three servers, and servers that die."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+import xmlrpc.client
+
+sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
+
+import lock_cases  # noqa: E402
+from gateway import Gateway, wait_for  # noqa: E402
+from lock_cases import Contention, Faults, LockCase, Sessions, Surface, Time, try_lock  # noqa: E402, F401
+from zookeeper_nodes import ZooKeeper  # noqa: E402
+
+
+def url(cluster):
+    return f"zookeeper://{cluster.hosts()}/test/sluice"
+
+
+@contextlib.contextmanager
+def one_ensemble():
+    global ensemble
+    with ZooKeeper(replicas=2, fsync=False) as ensemble, tempfile.TemporaryDirectory(prefix="sluice-test-") as folder:
+        yield lambda: Gateway(data=os.path.join(folder, "shared.db"), config=f'[lock]\nbackend = "{url(ensemble)}"\n')
+
+
+lock_cases.world = one_ensemble
+
+
+def setUpModule():  # for the classes below: those of lock_cases have been through when these begin
+    lock_cases.setUpModule()
+
+
+class WithoutAGateway(unittest.TestCase):
+    def test_conformance(self):
+        suite = subprocess.run([os.path.join(os.environ["SLUICE_BUILD"], "lock_zookeeper_suite")], env=dict(os.environ, SLUICE_ZOOKEEPER=url(ensemble)),
+                               capture_output=True, text=True, timeout=100)
+        self.assertEqual(suite.returncode, 0, suite.stdout[-4000:])
+
+
+class WhenServersDie(LockCase):
+    def test_the_leader_is_killed_while_locks_are_held_and_waited_for(self):
+        held = self.a.lock.acquire(self.name, {"owner": "me", "ttl_ms": 60000})
+        got, turns, stop = [], [], threading.Event()
+        waiter = threading.Thread(target=lambda: got.append(lock_cases.proxy(1).lock.acquire(self.name, {"wait_ms": 20000})))
+        busy = threading.Thread(target=self.take_turns, args=(turns, stop))
+        waiter.start()
+        busy.start()
+        wait_for(lambda: len(turns) > 20 and self.b.lock.info(self.name)["waiters"] == 1, "turns and a waiter")
+        leader = ensemble.leader()
+        ensemble.kill(leader)
+        killed = time.monotonic()
+        for g in (self.a, self.b):
+            self.assertTrue(g.lock.acquire(f"{self.name}.{g is self.a}", {"wait_ms": 5000})["granted"])
+        self.assertLess(time.monotonic() - killed, 5)
+        self.assertTrue(self.a.lock.renew(held, 60000)["ok"])
+        self.assertFalse(try_lock(self.b, self.name)["granted"])
+        self.assertEqual(self.a.lock.acquire(self.name, {"owner": "me"})["token"], held["token"])
+        self.assertEqual([self.a.lock.release(held)["count"] for _ in range(2)], [1, 0])
+        waiter.join()
+        self.assertGreater(int(got[0]["token"]), int(held["token"]))
+        before = len(turns)
+        wait_for(lambda: len(turns) > before + 20, "turns after the election")
+        stop.set()
+        busy.join()
+        self.assertEqual(turns, sorted(set(turns)))
+        ensemble.start(leader)
+
+    def take_turns(self, turns, stop):
+        with lock_cases.proxy(0) as a, lock_cases.proxy(1) as b:
+            while not stop.is_set():
+                for g in (a, b):
+                    with contextlib.suppress(xmlrpc.client.Fault):  # while there is no leader
+                        lease = g.lock.acquire(f"{self.name}.turns", {"wait_ms": 2000, "ttl_ms": 1000})
+                        if lease["granted"]:
+                            turns.append(int(lease["token"]))
+                            g.lock.release(lease)
+
+    def test_without_a_quorum_nothing_is_granted_and_nothing_is_forgotten(self):
+        held = self.a.lock.acquire(self.name, {"ttl_ms": 60000})
+        for node in (0, 1):
+            ensemble.kill(node)
+        try:
+            with self.takes(0.9, 4):
+                code = self.fault("", self.b.lock.acquire, f"{self.name}.other", {"wait_ms": 1000})
+            self.assertIn(code, (-32012, -32013))  # unavailable, outcome_unknown
+        finally:
+            for node in (0, 1):
+                ensemble.launch(node)
+            for node in (0, 1):
+                ensemble.ready(node)
+        wait_for(lambda: self.answers(), "the ensemble to serve again")
+        self.assertFalse(try_lock(self.b, self.name)["granted"])
+        self.assertTrue(self.b.lock.release(held)["ok"])
+        self.assertGreater(int(self.b.lock.acquire(self.name)["token"]), int(held["token"]))
+
+    def answers(self):
+        with contextlib.suppress(xmlrpc.client.Fault):
+            return self.b.lock.info(self.name)["holders"]
+
+    def test_a_gateway_whose_session_ended_goes_on(self):
+        gateway = lock_cases.start()
+        with xmlrpc.client.ServerProxy(gateway.url) as g:
+            lease = g.lock.acquire(self.name, {"ttl_ms": 60000})
+            gateway.process.send_signal(19)
+            time_out = time.monotonic() + 5  # the sessions' 3 s and what the leader takes to notice
+            while time.monotonic() < time_out:
+                self.assertFalse(try_lock(self.a, self.name)["granted"])
+            gateway.process.send_signal(18)
+            wait_for(lambda: self.renewed(g, lease), "the gateway to have a new session")
+            self.assertTrue(g.lock.release(lease)["ok"])
+        gateway.stop()
+
+    def renewed(self, g, lease):
+        with contextlib.suppress(xmlrpc.client.Fault):
+            return g.lock.renew(lease, 60000)["ok"]
+
+
+if __name__ == "__main__":
+    unittest.main()
