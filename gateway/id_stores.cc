@@ -5,6 +5,7 @@
 
 #include "handlers/id/local/store.h"
 #include "handlers/id/sql/store.h"
+#include "handlers/id/zookeeper/store.h"
 #include "handlers/sql/sqlite/backend.h"
 
 namespace sluice {
@@ -41,8 +42,10 @@ IdStores::IdStores(const config::Settings& settings, Databases& databases, Loop&
     store_ = std::make_unique<id::SqlStore>(*database, home, options);
   } else if (backend.starts_with("worker:")) {
     store_ = std::make_unique<id::LocalStore>(home, local(settings));
+  } else if (backend.starts_with("zookeeper:")) {
+    store_ = std::make_unique<id::ZooKeeperStore>(home, zookeeper::parse_place(backend), id::ZooKeeperStore::Options{});
   } else {
-    throw std::runtime_error("id.backend: '" + backend + "' is no store; expected sqlite, database:NAME or worker:N");
+    throw std::runtime_error("id.backend: '" + backend + "' is no store; expected sqlite, database:NAME, zookeeper://HOST:PORT,HOST:PORT/ROOT or worker:N");
   }
 }
 

@@ -83,7 +83,7 @@ const std::array kKeys{
     KEY("lock", "names", 1, 1000, lock.names, "names in one lock.acquire_many"),
     KEY("lock", "listed", 1, kMost, lock.listed, "holders in one answer of lock.list"),
     KEY("lock", "watch_ms", 1, kDay, lock.watch_ms, "how long lock.watch waits for news over XML-RPC; less than limits.call_ms"),
-    KEY("id", "backend", 0, 0, id_backend, "where worker ids, tags and sequences are kept: sqlite (a file of their own), database:NAME, or worker:N (this gateway's own worker id, and no tags)"),
+    KEY("id", "backend", 0, 0, id_backend, "where worker ids, tags and sequences are kept: sqlite (a file of their own), database:NAME, zookeeper://HOST:PORT,HOST:PORT/ROOT, or worker:N (this gateway's own worker id, and no tags)"),
     KEY("id", "file", 0, 0, id_file, "of the backends sqlite and worker:N; empty: beside the embedded database, with -ids or -worker behind its name"),
     KEY("id", "accept_copy", 0, 0, id_accept_copy, "use a file that is a copy of another gateway's, which nobody will use again"),
     KEY("id", "spaces", 0, 0, id_spaces, "spaces of ids: NAME, NAME layout=js53 or NAME layout=41/10/12 epoch=2025-01-01; the first is the default"),

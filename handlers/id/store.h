@@ -85,6 +85,7 @@ struct Segment {
 };
 using Reserved = std::variant<Segment, Fault>;
 Fault unknown_tag(const std::string& tag);  // not_found; for stores
+Fault spent_tag(const std::string& tag, std::int64_t next);  // too_large; for stores
 
 using Number = std::variant<std::int64_t, Fault>;
 

@@ -52,7 +52,7 @@ Fault nothing_but_marks(std::string_view what) {
   return Fault(Fault::Kind::unavailable,
                std::string(what) +
                    " needs a store that gateways share, and id.backend = \"worker:N\" keeps nothing but the mark of a worker id; "
-                   "set id.backend to sqlite or database:NAME");
+                   "set id.backend to sqlite, database:NAME or zookeeper://...");
 }
 
 }  // namespace

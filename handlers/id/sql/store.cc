@@ -154,8 +154,7 @@ void SqlStore::reserve(std::string tag, std::int64_t count, UniqueFunction<void(
     if (!result) return done(fault_of(outcome));
     const auto* found = row(outcome);
     if (!found) return done(unknown_tag(tag));
-    if (result->rows.front().affected == 0)
-      return done(Fault(Fault::Kind::too_large, "the numbers of the tag " + describe(Value(tag)).substr(7) + " are spent: they end at 2^63 - 1, and the next is " + std::to_string(integer((*found)[0]))));
+    if (result->rows.front().affected == 0) return done(spent_tag(tag, integer((*found)[0])));
     const std::int64_t step = integer((*found)[1]), delta = integer((*found)[2]), numbers = count == 0 ? step : count;
     done(Segment{integer((*found)[0]) - delta * numbers, numbers, delta, step});
   });
