@@ -27,6 +27,7 @@ struct Space::Waiter {
   bool again = false;     // something happened meanwhile: ask once more
   bool in_line = false;
   std::optional<Held> last;
+  std::optional<Fault> failure;  // of the last attempt
   Timer retry, limit;
   std::map<std::string, std::unique_ptr<LeaseStore::Watch>> watches;
 };
@@ -96,6 +97,7 @@ void Space::refused(Waiter& waiter, Held held) {
   const auto now = BootClock::now();
   if (held.reason == Held::Reason::other_mode || now >= waiter.until) return finish(waiter, std::move(held));
   waiter.last = held;
+  waiter.failure.reset();
   waiter.request.reentry_only = false;
   if (!waiter.in_line) stand_in_line(waiter);
   if (!queue_.is_front(waiter.id, waiter.request.names)) return;
@@ -108,6 +110,7 @@ void Space::refused(Waiter& waiter, Held held) {
 void Space::failed(Waiter& waiter, const Fault& fault) {
   const bool may_pass = fault.kind() == Fault::Kind::unavailable || fault.kind() == Fault::Kind::outcome_unknown || fault.kind() == Fault::Kind::deadline_exceeded;
   if (may_pass && BootClock::now() < waiter.until) {
+    waiter.failure = fault;
     waiter.retry.start(kAfterFailure, [this, id = waiter.id] {
       Waiter* still = find(id);
       if (still && !still->asking) ask(*still);  // with the same nonce: what was granted unseen is found, not counted twice
@@ -129,6 +132,7 @@ void Space::out_of_time(Id id) {
   }
   if (waiter->asking)
     return finish(*waiter, Fault(Fault::Kind::outcome_unknown, "the store '" + std::string(store_->backend()) + "' did not answer in time; if it granted the lock after all, that is taken back"));
+  if (waiter->failure) return failed(*waiter, Fault(*waiter->failure));
   if (waiter->last) return finish(*waiter, std::move(*waiter->last));
   finish(*waiter, Fault(Fault::Kind::unavailable, "the store '" + std::string(store_->backend()) + "' could not be asked within wait_ms"));
 }
