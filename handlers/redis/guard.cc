@@ -1,11 +1,13 @@
 #include "handlers/redis/guard.h"
 
+#include <algorithm>
 #include <random>
 
 namespace sluice::redis {
 namespace {
 
 constexpr milliseconds kPatience{2000};  // the link's own comes first
+constexpr std::int64_t kUnheardOf = 10'000;  // milliseconds: lock.ttl_ms, if it is left alone
 
 const Script kIntroduce(R"(
 local run, durable, known_id, known_epoch, known_longest, least_epoch, fresh = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
@@ -75,8 +77,12 @@ void Guard::greet() {
 void Guard::introduce() {
   if (run_id_.empty()) return link_.cut("it does not tell its run_id (INFO server)");
   const Known& known = memory_.known();
+  // On a server that was never met nothing was granted yet, though a lease may be asked for already. On one that was, other
+  // gateways may have granted leases that this one has not heard of.
+  const bool met = !known.id.empty() && known.id != "-";
+  const std::int64_t longest = met ? std::max(known.longest, kUnheardOf) : 0;
   link_.now(kIntroduce, {key_},
-            {run_id_, durable_ ? "1" : "0", known.id, std::to_string(known.epoch), std::to_string(known.longest), std::to_string(epoch_),
+            {run_id_, durable_ ? "1" : "0", known.id, std::to_string(known.epoch), std::to_string(longest), std::to_string(epoch_),
              random_id()},
             kPatience, [this](Answer answer) { agreed(answer); });
 }

@@ -3,7 +3,7 @@
 //
 // The data carry an id and an epoch. A server that was started again (another run_id), that has no id, or whose epoch is lower than
 // one that a gateway remembers, may have forgotten what it acknowledged: it gets a new id and the next epoch, and is closed for as long
-// as the longest lease that was ever given. One that writes every change to disk before it answers (appendonly yes, appendfsync
+// as the longest lease that this gateway knows of, and for 10 s at least. One that writes every change to disk before it answers (appendonly yes, appendfsync
 // always) forgets nothing when it is started again.
 
 #include <string>
