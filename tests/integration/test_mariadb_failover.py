@@ -13,6 +13,7 @@ import mariadb
 from gateway import Gateway, wait_for
 
 OUTCOME_UNKNOWN, WRITE_LOST = -32013, -32014
+PACE = 0.01  # seconds between one caller's writes: each round a node copies and applies all of them anew
 
 # An acknowledged write is in a replica's relay log. A replica has none of its own to wait for when it applies.
 SEMI_SYNC = """rpl_semi_sync_master_enabled = 1
@@ -61,7 +62,7 @@ class Rounds(FailoverCase):
         def write(gateway, who):
             with proxy(gateway) as g:
                 n = 0
-                while not stop.is_set():
+                while not stop.wait(PACE):
                     n += 1
                     name = f"{who} {n}"
                     try:
@@ -75,7 +76,7 @@ class Rounds(FailoverCase):
         def keyed(gateway, who):
             with proxy(gateway) as g:
                 n = 0
-                while not stop.is_set():
+                while not stop.wait(PACE):
                     n += 1
                     try:
                         g.sql.execute("INSERT INTO event VALUES (?, ?)", [f"{who} {n}", n], {"key": f"{who} {n}"})
