@@ -435,7 +435,7 @@ class Contention(LockCase):
             self.assertEqual([d["problem"] for d in done if d["problem"]], [])
             for i, lock in enumerate(locks):
                 turns = sum(d["turns"][i] for d in done)
-                self.assertGreater(turns, 50)
+                self.assertGreater(turns, 12, "hardly anybody had his turn")
                 self.assertEqual(int(pathlib.Path(folder, str(i)).read_text()), turns)
                 tokens = [int(line) for line in pathlib.Path(folder, f"{i}.tokens").read_text().split()]
                 self.assertEqual(tokens, sorted(set(tokens)))
