@@ -5,9 +5,20 @@
 #include <algorithm>
 
 namespace sluice::http {
+namespace {
+
+// A stream of zlib's, ended also when an allocation of ours fails beside it.
+template <int (*end)(z_stream*)>
+struct Stream : z_stream {
+  Stream() : z_stream{} {}
+  ~Stream() { end(this); }
+  Stream(const Stream&) = delete;
+};
+
+}  // namespace
 
 Inflated inflate(std::string_view bytes, std::size_t most, std::string& out) {
-  z_stream stream{};
+  Stream<::inflateEnd> stream;
   if (::inflateInit2(&stream, 15 + 32) != Z_OK) return Inflated::damaged;  // +32: gzip or zlib by its header
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
   stream.avail_in = static_cast<uInt>(bytes.size());
@@ -24,14 +35,13 @@ Inflated inflate(std::string_view bytes, std::size_t most, std::string& out) {
     if (stream.avail_out > 0) break;  // the input is used up
     room = std::min(most + 1, room * 2);
   }
-  ::inflateEnd(&stream);
   out.resize(std::min(size, most));
   if (size > most) return Inflated::too_large;
   return state == Z_STREAM_END && stream.avail_in == 0 ? Inflated::whole : Inflated::damaged;
 }
 
 std::string gzip(std::string_view bytes) {
-  z_stream stream{};
+  Stream<::deflateEnd> stream;
   if (::deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) return {};
   std::string out(::deflateBound(&stream, bytes.size()), '\0');
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
@@ -40,7 +50,6 @@ std::string gzip(std::string_view bytes) {
   stream.avail_out = static_cast<uInt>(out.size());
   const bool whole = ::deflate(&stream, Z_FINISH) == Z_STREAM_END;
   out.resize(whole ? out.size() - stream.avail_out : 0);
-  ::deflateEnd(&stream);
   return out;
 }
 
