@@ -28,6 +28,8 @@ with postgres.Postgres(fsync=False) as cluster:
     try:
         print(gateway.stdout.readline().strip())
         sql = xmlrpc.client.ServerProxy(f"http://127.0.0.1:{port}", allow_none=True).sql
+        while not all(node["state"] == "up" for node in sql.topology()["nodes"]):
+            time.sleep(0.01)  # it serves as soon as there is a primary, and finds the replicas in the next moment
 
         w = sql.execute("CREATE TABLE harbour(name text PRIMARY KEY, depth float8)")
         w = sql.execute("INSERT INTO harbour VALUES (?, ?)", ["Sines", 28.0])
