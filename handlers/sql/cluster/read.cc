@@ -87,6 +87,8 @@ void Cluster::read(const JobPtr& job) {
     switch (engine_->judge(first->report(), *job->wanted)) {
       case Judgement::kept: break;
       case Judgement::lost:
+        // Told only by a primary that was looked at since: its successor's writes are none of those that this one has heard of.
+        if (!primary_usable || first->seen_at() < job->arrived) return wait_for_node(job);
         if (job->by_session) sessions_.forget(job->work.options.session);  // it has been told
         return answer(job, Fault(Fault::Kind::write_lost, "this write was lost in a failover: it was acknowledged by a primary that is gone, and the database went on without it"));
       case Judgement::unknown:
