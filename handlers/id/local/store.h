@@ -6,13 +6,10 @@
 
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <string>
-#include <vector>
 
+#include "handlers/id/local/kept_file.h"
 #include "handlers/id/store.h"
-#include "rpc/loop.h"
-#include "rpc/workers.h"
 
 namespace sluice::id {
 
@@ -26,7 +23,6 @@ class LocalStore final : public Store {
 
   // Throws Fault: unavailable when the file cannot be used, conflict when another gateway uses it, it is damaged or a copy.
   LocalStore(Loop& home, Options options);
-  ~LocalStore() override;
 
   std::string_view backend() const override { return "worker"; }
   void claim(Claim, UniqueFunction<void(Claimed)>) override;
@@ -41,24 +37,14 @@ class LocalStore final : public Store {
     std::int64_t epoch = 0, mark_ms = 0;
     std::string layout, instance;  // the instance is not written: it goes with the process
   };
-  using Written = UniqueFunction<void(const Fault* failed)>;
 
-  void read();
   std::string content() const;
   Space* mine(const Extend&);
-  void keep(Written);  // all of it, durably; answers later
-  void write_next();
 
-  Loop& home_;
   const Options options_;
-  int file_ = -1;
-  std::int64_t written_ = 0;  // how often; odd and even ones have places of their own
-  std::string identity_;
+  KeptFile file_;
+  const std::string identity_;
   std::map<std::string, Space, std::less<>> spaces_;
-  bool writing_ = false;
-  std::vector<Written> waiting_;  // for the next write, which has all that was changed before it
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-  Workers writer_{1};  // last, so that it ends before what it writes goes
 };
 
 }  // namespace sluice::id

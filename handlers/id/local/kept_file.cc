@@ -1,0 +1,131 @@
+#include "handlers/id/local/kept_file.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+#include <sstream>
+#include <utility>
+
+namespace sluice::id {
+namespace {
+
+// The file has two places. A write goes to the older one, so that one that is cut off leaves the newer one as it was.
+constexpr std::size_t kPlace = 65'536;
+
+Fault failed(const std::string& file, const char* what) {
+  return Fault(Fault::Kind::unavailable, "the file '" + file + "' that keeps the marks of this gateway's ids cannot be " + what + ": " + std::strerror(errno));
+}
+
+// Tells a write that was cut off, not one that was forged.
+std::uint64_t checksum(std::string_view text) {
+  std::uint64_t sum = 14695981039346656037u;
+  for (const char c : text) sum = (sum ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  return sum;
+}
+
+std::string sealed(const std::string& format, const std::string& text) {
+  return format + " " + std::to_string(checksum(text)) + " " + std::to_string(text.size()) + "\n" + text;
+}
+
+std::optional<std::string> unsealed(const std::string& format, std::string_view place) {
+  const auto line = place.find('\n');
+  if (!place.starts_with(format) || line == place.npos) return std::nullopt;
+  std::istringstream in{std::string(place.substr(format.size(), line - format.size()))};
+  std::uint64_t sum = 0;
+  std::size_t size = 0;
+  if (!(in >> sum >> size) || size > place.size() - line - 1) return std::nullopt;
+  std::string text(place.substr(line + 1, size));
+  if (checksum(text) != sum) return std::nullopt;
+  return text;
+}
+
+}  // namespace
+
+KeptFile::KeptFile(Loop& home, std::string file, std::string format) : home_(home), file_(std::move(file)), format_(std::move(format)) {
+  fd_ = ::open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd_ < 0) throw failed(file_, "opened");
+  try {
+    if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+      if (errno != EWOULDBLOCK) throw failed(file_, "locked");
+      throw Fault(Fault::Kind::conflict, "the file '" + file_ + "' is used by another gateway, whose marks are in it; give each gateway an id.file of its own, and a worker id if it is "
+                                             "the configuration that gives it (id.backend)");
+    }
+    read();
+    // A file is there after a crash only when its folder says so.
+    const auto folder = std::filesystem::absolute(file_).parent_path();
+    const int of = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (of < 0) throw failed(folder.string(), "opened");
+    const bool synced = ::fsync(of) == 0;
+    ::close(of);
+    if (!synced) throw failed(folder.string(), "synced");
+  } catch (...) {
+    ::close(fd_);
+    throw;
+  }
+}
+
+KeptFile::~KeptFile() {
+  alive_.reset();
+  // The file is closed when the last write is through: the writer is joined first.
+  writer_.run([fd = fd_] { ::close(fd); });
+}
+
+void KeptFile::read() {
+  std::string place(kPlace, '\0');
+  bool any = false, good = false;
+  for (const off_t at : {off_t{0}, static_cast<off_t>(kPlace)}) {
+    const ssize_t got = ::pread(fd_, place.data(), kPlace, at);
+    if (got < 0) throw failed(file_, "read");
+    any = any || got > 0;
+    const auto text = unsealed(format_, std::string_view(place).substr(0, static_cast<std::size_t>(got)));
+    if (!text) continue;
+    good = true;
+    std::int64_t written = 0;
+    const char* const end = std::from_chars(text->data(), text->data() + text->size(), written).ptr;
+    if (written <= written_) continue;
+    written_ = written;
+    found_.assign(end, text->data() + text->size());
+  }
+  if (any && !good)
+    throw Fault(Fault::Kind::conflict, "the file '" + file_ + "' is damaged, or not one that keeps the marks of ids. Restore it; or, if all ids that this gateway "
+                                           "gave are older than this machine's clock, remove it");
+}
+
+void KeptFile::keep(UniqueFunction<std::string()> content, Written done) {
+  waiting_.push_back(std::move(done));
+  if (writing_)
+    content_ = std::move(content);
+  else
+    write_next(std::move(content));
+}
+
+void KeptFile::write_next(UniqueFunction<std::string()> content) {
+  writing_ = true;
+  ++written_;
+  std::string text = sealed(format_, std::to_string(written_) + content());
+  writer_.run([this, text = std::move(text), at = static_cast<off_t>(written_ % 2) * static_cast<off_t>(kPlace), fd = fd_,
+               alive = std::weak_ptr<bool>(alive_), done = std::exchange(waiting_, {})]() mutable {
+    std::optional<Fault> fault;
+    if (text.size() > kPlace)
+      fault.emplace(Fault::Kind::too_large, "the spaces of id.spaces need " + std::to_string(text.size()) + " bytes in the file '" + file_ + "', which has " +
+                                                std::to_string(kPlace) + "; have fewer, with shorter names");
+    else if (::pwrite(fd, text.data(), text.size(), at) != static_cast<ssize_t>(text.size()))
+      fault = failed(file_, "written");
+    else if (::fdatasync(fd) != 0)
+      fault = failed(file_, "synced");
+    home_.post([this, alive, fault = std::move(fault), done = std::move(done)]() mutable {
+      if (alive.expired()) return;
+      writing_ = false;
+      if (!waiting_.empty()) write_next(std::exchange(content_, {}));
+      for (Written& each : done) each(fault ? &*fault : nullptr);
+    });
+  });
+}
+
+}  // namespace sluice::id
