@@ -30,6 +30,16 @@ redis.call('HSET', KEYS[1], 'id', id, 'run', run, 'epoch', epoch, 'longest', lon
 return {id, epoch, longest}
 )");
 
+constexpr const char* kPreamble = R"(
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local server = redis.call('HMGET', KEYS[1], 'id', 'epoch', 'open', 'longest')
+if server[1] ~= ARGV[1] then return {'lost'} end
+local function lasts(ttl)
+  if ttl > tonumber(server[4]) then redis.call('HSET', KEYS[1], 'longest', string.format('%.0f', ttl)) end
+end
+)";
+
 std::string line_of(const std::string& text, std::string_view key) {
   const auto at = text.find(key);
   if (at == text.npos) return "";
@@ -52,6 +62,8 @@ std::string random_id() {
 }
 
 }  // namespace
+
+Script guarded(const std::string& text) { return Script(kPreamble + text); }
 
 Guard::Guard(Link& link, std::string key, std::string file, std::int64_t epoch)
     : link_(link), key_(std::move(key)), epoch_(epoch), memory_(std::move(file)) {}
@@ -104,6 +116,23 @@ void Guard::will_last(milliseconds ttl) {
   if (ttl.count() <= known.longest) return;
   constexpr std::int64_t kStep = 5000;  // few writes, though every lease is a little longer than the one before
   memory_.learn({known.id.empty() ? "-" : known.id, known.epoch, (ttl.count() + kStep - 1) / kStep * kStep});
+}
+
+// A script that found another id makes everything begin anew, with a new connection.
+void Guard::call(const Script& script, Words keys, Words arguments, milliseconds limit, Done done, int attempts) {
+  Words all_keys{key_}, all_arguments{id()};
+  all_keys.insert(all_keys.end(), keys.begin(), keys.end());
+  all_arguments.insert(all_arguments.end(), arguments.begin(), arguments.end());
+  link_.call(script, std::move(all_keys), std::move(all_arguments), limit,
+             [this, id = id(), &script, keys = std::move(keys), arguments = std::move(arguments), limit, done = std::move(done), attempts](Answer answer) mutable {
+               const auto* value = std::get_if<Value>(&answer);
+               const auto* told = value ? value->get_if<Value::Array>() : nullptr;
+               const auto* word = told && !told->empty() ? told->front().get_if<std::string>() : nullptr;
+               if (!word || *word != "lost") return done(std::move(answer));
+               if (this->id() == id) link_.cut("its data were lost, or changed hands");
+               if (attempts == 0) return done(Fault(Fault::Kind::unavailable, "Redis at " + link_.address().name + " loses its data again and again"));
+               call(script, std::move(keys), std::move(arguments), limit, std::move(done), attempts - 1);
+             });
 }
 
 }  // namespace sluice::redis

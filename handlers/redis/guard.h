@@ -13,6 +13,11 @@
 
 namespace sluice::redis {
 
+// A script that does nothing, and answers {'lost'}, on a server whose data have another id than the caller knows. Its first key is the server's
+// hash and its first argument that id, as Guard::call() sends them. It finds `now` (milliseconds of the server's clock), `server` (id, epoch,
+// open, longest) and the function lasts(milliseconds), to be called with each lease that it gives.
+Script guarded(const std::string& text);
+
 class Guard {
  public:
   // `key` holds the server's part: a hash with id, run, epoch, counter (the last token's lower part), longest, open (until then it
@@ -26,10 +31,11 @@ class Guard {
 
   // Before a lease of that length is asked for. Throws Fault (unavailable) when that cannot be remembered.
   void will_last(milliseconds ttl);
-  // A script found another id: everything begins anew with a new connection.
-  void lost() { link_.cut("its data were lost, or changed hands"); }
+  // Runs a script that guarded() made; again when the server's data turn out to be others.
+  void call(const Script& script, Words keys, Words arguments, milliseconds limit, Done done) { call(script, std::move(keys), std::move(arguments), limit, std::move(done), 2); }
 
  private:
+  void call(const Script&, Words keys, Words arguments, milliseconds limit, Done, int attempts);
   void greet();
   void introduce();
   void agreed(const Answer&);

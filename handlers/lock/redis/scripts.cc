@@ -1,14 +1,12 @@
 #include "handlers/lock/redis/scripts.h"
 
+#include "handlers/redis/guard.h"
+
 namespace sluice::lock {
 namespace {
 
 constexpr const char* kCommon = R"(
 local SHARED = 2147483647
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local server = redis.call('HMGET', KEYS[1], 'id', 'epoch', 'open', 'longest')
-if server[1] ~= ARGV[1] then return {'lost'} end
 
 -- Leases that have ended are dropped; each that is left is a holder.
 local function load(key)
@@ -41,7 +39,7 @@ end
 
 local function will_last(key, ttl, forget)
   redis.call('PEXPIRE', key, string.format('%.0f', ttl + forget))
-  if ttl > tonumber(server[4]) then redis.call('HSET', KEYS[1], 'longest', string.format('%.0f', ttl)) end
+  lasts(ttl)
 end
 
 local function told(owner, lease) return {owner, lease[2], lease[3], lease[1], lease[4], lease[7] - now, now - lease[6]} end
@@ -180,7 +178,7 @@ return answer
 }  // namespace
 
 const Scripts& scripts() {
-  auto script = [](const char* text) { return redis::Script(std::string(kCommon) + text); };
+  auto script = [](const char* text) { return redis::guarded(std::string(kCommon) + text); };
   static const Scripts all{script(kAcquire), script(kUndo), script(kRelease), script(kRenew), script(kForce), script(kLook)};
   return all;
 }

@@ -115,22 +115,8 @@ RedisStore::RedisStore(Loop& home, const redis::Address& address, Options option
 
 RedisStore::~RedisStore() = default;
 
-void RedisStore::run(const redis::Script& script, Words keys, Words arguments, redis::Done done, int attempts) {
-  const std::string id = guard_.id();
-  Words all{id};
-  all.insert(all.end(), arguments.begin(), arguments.end());
-  Words server{guard_.key()};
-  server.insert(server.end(), keys.begin(), keys.end());
-  link_.call(script, std::move(server), std::move(all), options_.limit,
-             [this, id, &script, keys = std::move(keys), arguments = std::move(arguments), done = std::move(done),
-              attempts](Answer answer) mutable {
-               const auto* value = std::get_if<Value>(&answer);
-               if (!value || text(array(*value)[0]) != "lost") return done(std::move(answer));
-               if (guard_.id() == id) guard_.lost();
-               if (attempts == 0)
-                 return done(Fault(Fault::Kind::unavailable, "Redis at " + link_.address().name + " loses its data again and again"));
-               run(script, std::move(keys), std::move(arguments), std::move(done), attempts - 1);
-             });
+void RedisStore::run(const redis::Script& script, Words keys, Words arguments, redis::Done done) {
+  guard_.call(script, std::move(keys), std::move(arguments), options_.limit, std::move(done));
 }
 
 void RedisStore::acquire(Acquire acquire, UniqueFunction<void(Acquired)> done) {

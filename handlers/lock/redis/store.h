@@ -37,8 +37,7 @@ class RedisStore final : public LeaseStore {
  private:
   struct Search;
 
-  // With the id of the server's data before `arguments`; again when that turns out to be another one.
-  void run(const redis::Script& script, redis::Words keys, redis::Words arguments, redis::Done done, int attempts = 2);
+  void run(const redis::Script& script, redis::Words keys, redis::Words arguments, redis::Done done);
   void change(const redis::Script& script, redis::Words keys, redis::Words arguments, milliseconds ttl, UniqueFunction<void(Change)> done);
   void look(std::vector<std::string> names, UniqueFunction<void(Listing)> done);
   void scan(std::shared_ptr<Search> search);
