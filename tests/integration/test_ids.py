@@ -1,67 +1,47 @@
-"""id.* end to end: ids that never repeat and rise, whatever happens to gateways, clocks and the store."""
+"""id.* end to end, on the embedded store and without one: ids that never repeat and rise, whatever happens to gateways, clocks and the store."""
 
 import contextlib
-import glob
 import os
 import random
 import shutil
-import signal
 import sqlite3
-import sys
-import tempfile
-import threading
 import time
 import unittest
 import uuid
-import xmlrpc.client
 
-sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "examples/1_hello"))
-from gateway import Gateway, wait_for
-from zerorpc_client import Client, RemoteError
-
-QUICK = "window_ms = 600\nlease_ms = 1500\n"
+import id_cases
+from gateway import Gateway
+from id_cases import QUICK, ClockSteps, IdCase, Outage, Server, Torture, World, configured, fresh, ids, proxy, setUpModule  # noqa: F401
 
 
-def setUpModule():
-    global folder
-    folder = tempfile.mkdtemp(prefix="sluice-test-")
+class File(World):
+    """The embedded store: gateways share a file."""
+
+    def __init__(self):
+        super().__init__(None, backend=None)
+        self.file = fresh("ids")
+
+    def gateway(self, more="", environment=None, number=0):
+        return gateway(self.file, more, environment=environment)
+
+    @contextlib.contextmanager
+    def away(self):
+        with contextlib.closing(sqlite3.connect(self.file, isolation_level=None, timeout=10)) as db:
+            db.execute("BEGIN EXCLUSIVE")
+            yield
+            db.execute("ROLLBACK")
 
 
-def tearDownModule():
-    shutil.rmtree(folder)
+@contextlib.contextmanager
+def one_file():
+    yield File()
 
 
-def fresh(name):
-    return os.path.join(folder, f"{name}-{random.getrandbits(40)}")
+id_cases.world = one_file
 
 
 def gateway(file, more="", **options):
-    if "wait_ms" not in more:
-        more += "wait_ms = 10000\n"  # four gateways' marks on one slow disk
-    return Gateway(config=f'[id]\nfile = "{file}"\n{QUICK}{more}', probe=False, **options)
-
-
-def proxy(server):
-    return xmlrpc.client.ServerProxy(server.url, allow_none=True, use_builtin_types=True)
-
-
-def ids(ranges):
-    """The pairs of id.batch(n, {"as": "range"}) as ints."""
-    return [(int(first), int(last)) for first, last in ranges]
-
-
-class IdCase(unittest.TestCase):
-    def rises(self, rows):
-        for (_, before), (after, _) in zip(rows, rows[1:]):
-            self.assertLess(before, after)
-
-    def distinct(self, *all_rows):
-        self.rises(sorted(row for rows in all_rows for row in rows))
-
-    def fault(self, words, call, *args):
-        with self.assertRaises(xmlrpc.client.Fault) as caught:
-            call(*args)
-        self.assertIn(words, caught.exception.faultString)
+    return Gateway(config=configured(f'file = "{file}"\n{more}'), probe=False, **options)
 
 
 class Surface(IdCase):
@@ -148,108 +128,7 @@ class Surface(IdCase):
         self.assertGreater(int(stats["mark"]), int(stats["last_timestamp"]))
 
 
-class Taker(threading.Thread):
-    """Takes ids from a gateway in blocks until it has enough, through kills and restarts."""
-
-    def __init__(self, endpoint, blocks, size=10_000):
-        super().__init__()
-        self.endpoint, self.blocks, self.size, self.rows, self.errors = endpoint, blocks, size, [], 0
-        self.start()
-
-    def run(self):
-        client = Client(self.endpoint(), timeout=3)
-        while self.blocks > 0:
-            try:
-                self.rows += ids(client("id.batch", self.size, {"as": "range"}))
-                self.blocks -= 1
-            except Exception:
-                self.errors += 1
-                time.sleep(0.02)
-                client = Client(self.endpoint(), timeout=3)
-
-
-class Faults(IdCase):
-    def test_ten_million_from_four_gateways_while_they_are_killed_and_paused(self):
-        file = fresh("ids")
-        with contextlib.ExitStack() as stack:
-            servers = [stack.enter_context(gateway(file, f'gateway = "g{i}"\n')) for i in range(4)]
-            takers = [Taker(lambda i=i: servers[i].endpoint, 250) for i in range(4)]
-            stack.callback(lambda: [setattr(taker, "blocks", 0) for taker in takers])
-            killed, paused = servers[0], servers[1]
-            wait_for(lambda: len(takers[0].rows) > 50, "some blocks of the gateway that is killed", 60)
-            killed.kill()
-            servers[0] = stack.enter_context(gateway(file, 'gateway = "g0"\n'))
-            paused.process.send_signal(signal.SIGSTOP)
-            # Once the leases of the killed and the paused one have ended, their worker ids are others'.
-            lost = self.workers(file)["g1"][0]
-            thieves = [stack.enter_context(gateway(file, 'gateway = "thief"\n')) for _ in range(2)]
-            try:
-                wait_for(lambda: self.workers(file)["g1"][1] < time.clock_gettime(time.CLOCK_BOOTTIME) * 1000, "the end of a lease")
-                stolen = [ids(proxy(thief).id.batch(10_000, {"as": "range"})) for thief in thieves]
-                self.assertIn(lost, [proxy(thief).id.stats()["worker"] for thief in thieves])
-            finally:
-                paused.process.send_signal(signal.SIGCONT)
-            for taker in takers:
-                taker.join(120)
-                self.assertFalse(taker.is_alive())
-                self.rises(taker.rows)
-            self.distinct(*stolen, *(taker.rows for taker in takers))
-            given = sum(last - first + 1 for taker in takers for first, last in taker.rows)
-            self.assertEqual(given, 10_000_000)
-
-    def workers(self, file):
-        with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as db:
-            return {name: (worker, expires) for name, worker, expires in db.execute("SELECT gateway, worker, expires FROM sluice_id_workers")}
-
-    def test_the_store_is_away_for_a_while(self):
-        file = fresh("ids")
-        with gateway(file, "wait_ms = 500\n") as server, Client(server.endpoint) as c:
-            c("id.create", "tag", {"step": 1000})
-            rows, numbers = ids(c("id.batch", 100, {"as": "range"})), [int(c("id.segment", "tag")) for _ in range(200)]
-            with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
-                db.execute("BEGIN EXCLUSIVE")
-                until = time.monotonic() + 3
-                while time.monotonic() < until:
-                    with contextlib.suppress(RemoteError):  # what is below the mark may be spent
-                        rows += ids(c("id.batch", 100, {"as": "range"}))
-                    if len(numbers) < 1000:  # the first of the two buffers
-                        numbers.append(int(c("id.segment", "tag")))
-                db.execute("ROLLBACK")
-            wait_for(lambda: self.answers(c), "ids after the store came back")
-            rows += ids(c("id.batch", 100, {"as": "range"}))
-            self.rises(rows)
-            self.assertEqual(len(numbers), len(set(numbers)))
-            self.assertEqual(sorted(numbers), numbers)
-
-    def answers(self, client):
-        with contextlib.suppress(RemoteError):
-            return int(client("id.next"))
-
-    def test_worker_ids_run_out_and_come_back(self):
-        file, spaces = fresh("ids"), 'spaces = ["main layout=41/1/12"]\n'
-        with gateway(file, spaces + 'gateway = "a"\n') as a, gateway(file, spaces) as b, gateway(file, spaces) as c:
-            rows = [(int(i), int(i)) for i in (proxy(a).id.next(), proxy(b).id.next())]
-            self.fault("all 2 worker ids of the space 'main' are leased", proxy(c).id.next)
-            a.kill()
-            wait_for(lambda: self.claimed(c), "the worker id of one that was killed")
-            rows.append((int(proxy(c).id.next()),) * 2)
-            self.assertEqual(proxy(c).id.stats()["worker"], 0)
-            self.rises([rows[0], rows[2]])
-            self.distinct(rows)
-
-    def claimed(self, server):
-        with contextlib.suppress(xmlrpc.client.Fault):
-            return proxy(server).id.next()
-
-    def test_a_gateway_that_ends_well_gives_its_worker_id_back(self):
-        file, spaces = fresh("ids"), 'spaces = ["main layout=41/0/12"]\n'
-        last = 0
-        for _ in range(3):
-            with gateway(file, spaces) as server:
-                given = int(proxy(server).id.next())
-                self.assertGreater(given, last)
-                last = given
-
+class Copies(IdCase):
     def test_a_copied_file_is_caught(self):
         file, copy = fresh("ids"), fresh("copy")
         with gateway(file) as server:
@@ -261,13 +140,6 @@ class Faults(IdCase):
             proxy(server).id.next()
         with gateway(copy) as server:
             proxy(server).id.next()
-
-    def test_another_layout_is_refused(self):
-        file = fresh("ids")
-        with gateway(file) as server:
-            proxy(server).id.next()
-        with gateway(file, 'spaces = ["main layout=41/8/14"]\n') as server:
-            self.fault("has the layout 41/10/12 1ms 2025-01-01 in the store", proxy(server).id.next)
 
 
 class WithoutAStore(IdCase):
@@ -334,56 +206,24 @@ class WithoutAStore(IdCase):
             self.gateway(fresh("worker"), "x")
 
 
-class ClockSteps(IdCase):
-    """On the embedded store; id_cases.py has them on others."""
-
-    LIBRARY = next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), None)
+class TortureWithoutAStore(Torture):
+    """Each gateway has a worker id and a file of its own."""
 
     def setUp(self):
-        self.assertTrue(self.LIBRARY, "install the package libfaketime")
-        self.time = fresh("time")
-        self.step("+0")
-        self.environment = {"LD_PRELOAD": self.LIBRARY, "FAKETIME_TIMESTAMP_FILE": self.time, "FAKETIME_NO_CACHE": "1", "DONT_FAKE_MONOTONIC": "1"}
+        self.addCleanup(setattr, id_cases, "store", id_cases.store)
+        id_cases.store = Workers()
 
-    def start(self, file, more=""):
-        return gateway(file, more, environment=self.environment)
 
-    def step(self, by):
-        with open(self.time + ".new", "w") as f:
-            f.write(by + "\n")
-        os.replace(self.time + ".new", self.time)
+class Workers(World):
+    shares = False
 
-    def wall(self, server):
-        """The wall clock as the gateway sees it: that of version 1, which follows it forward."""
-        stats = proxy(server).id.stats()
-        return (int(stats["timestamp"]) - stats["lead_ms"]) / 1000
+    def __init__(self):
+        super().__init__(None)
+        self.files = {}
 
-    def test_a_running_gateway(self):
-        with self.start(fresh("ids")) as server, Client(server.endpoint) as c:
-            rows = ids(c("id.batch", 10_000, {"as": "range"}))
-            for step, seconds in (("-3600", -3600), ("-5", -5), ("+60", 60), ("+0", 0)):
-                self.step(step)
-
-                def seen():
-                    rows.extend(ids(c("id.batch", 1000, {"as": "range"})))
-                    return abs(self.wall(server) - time.time() - seconds) < 2
-
-                wait_for(seen, f"the clock stepped by {step}")
-                for _ in range(100):
-                    rows += ids(c("id.batch", 1000, {"as": "range"}))
-            self.rises(rows)
-
-    def test_gateways_that_start_in_the_past(self):
-        file, rows = fresh("ids"), []
-        for step in ("+0", "-3600", "-5", "+60", "+0"):
-            self.step(step)
-            server = self.start(file, 'gateway = "g"\n')
-            try:
-                rows += ids(proxy(server).id.batch(100_000, {"as": "range"}))
-                server.kill()
-            finally:
-                server.stop()
-        self.rises(rows)
+    def gateway(self, more="", environment=None, number=0):
+        file = self.files.setdefault(number, fresh("worker"))
+        return gateway(file, f'backend = "worker:{number}"\n{more}', environment=environment)
 
 
 if __name__ == "__main__":
