@@ -15,6 +15,7 @@ class IdStores {
  private:
   std::unique_ptr<sql::Backend> file_;  // of the embedded store: its own, so that no transaction of a caller's holds ids up
   std::unique_ptr<id::Store> store_;
+  std::unique_ptr<id::Stamps> stamps_;  // of id.redis
 };
 
 }  // namespace sluice

@@ -21,6 +21,7 @@ ALLOWED = [
     ("handlers/lock/zookeeper/", ["rpc/", "handlers/support/", "handlers/lock/", "handlers/zookeeper/"]),
     ("handlers/lock/", ["rpc/", "handlers/support/"]),
     ("handlers/id/sql/", ["rpc/", "handlers/support/", "handlers/id/", "handlers/sql/backend.h", "handlers/sql/errand.h"]),
+    ("handlers/id/redis/", ["rpc/", "handlers/support/", "handlers/id/", "handlers/redis/"]),
     ("handlers/id/zookeeper/", ["rpc/", "handlers/support/", "handlers/id/", "handlers/zookeeper/"]),
     ("handlers/zookeeper/", ["rpc/", "handlers/support/"]),
     ("handlers/id/", ["rpc/", "handlers/support/"]),

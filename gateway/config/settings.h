@@ -48,6 +48,7 @@ struct Settings {
   lock::Limits lock;
   id::Limits id;
   std::string id_backend = "sqlite";
+  std::string id_redis;
   std::string id_file;  // empty: beside the embedded database
   bool id_accept_copy = false;
   std::vector<std::string> id_spaces{"main", "js layout=js53"};

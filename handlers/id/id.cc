@@ -46,7 +46,7 @@ Fault no_range(const std::string& method) { return Fault(Fault::Kind::bad_argume
 
 }  // namespace
 
-Id::Id(Loop& home, Store& store, Store* redis, std::vector<Space> spaces, std::vector<Hider> keys, Limits limits)
+Id::Id(Loop& home, Store& store, Stamps* redis, std::vector<Space> spaces, std::vector<Hider> keys, Limits limits)
     : home_(home), store_(store), redis_(redis), keys_(std::move(keys)), limits_(std::move(limits)), tags_(store, home, limits_.tags) {
   for (Space& space : spaces) generators_.push_back(std::make_unique<Generator>(std::move(space), store, home, limits_.generator));
 }
@@ -65,11 +65,11 @@ std::vector<Method> Id::methods() {
              Effect::write),
       method("create", this, &Id::create, {"tag", "options"},
              "Makes a tag: {tag, created, next, step, delta}; one that is there stays as it is. Options: start (1), step (1000: numbers in the smallest segment), delta (1), "
-             "remainder: only numbers that leave it when divided by delta, so that stores can share a tag.",
+             "remainder: only numbers that leave it when divided by delta, so that stores can share a tag; anew: a store that lost its data is told that start is above all numbers that were given.",
              Effect::write),
       method("uuid", this, &Id::uuid, {"version", "options"},
              "A UUID of version 7 (rises, by time), 6 (the same, as version 1), 4 (random) or 1. \"ulid\" instead of a version, or the option as = \"ulid\": the bits of version 7 as a ULID's 26 letters.", Effect::write),
-      method("redis", this, &Id::redis, {"tag"}, "A number counted in Redis: the time and a counter of that second. Strictly rising over all gateways while Redis keeps its data.", Effect::write),
+      method("redis", this, &Id::redis, {"tag"}, "A number counted in Redis (id.redis): 31 bits of seconds since 2025-01-01 by its clock, 32 bits of a counter of that second. Strictly rising over all gateways, a round trip to Redis each.", Effect::write),
       method("sequence", this, &Id::sequence, {"tag"},
              "The next number of the store's own sequence (AUTO_INCREMENT, nextval, INCR), made at the first call: strictly rising over all gateways, a round trip to the store each.", Effect::write),
       method("decode", this, &Id::decode, {"id", "options"}, "What an id says: {time, ms, worker, sequence, space, epoch}; of a UUID or a ULID: {version, time, ms}. Options: space."),
@@ -166,13 +166,19 @@ void Id::create(Answer<Value::Struct> answer, std::string name, MaybeStruct give
   check_tag("id.create", name);
   Tag tag;
   tag.name = std::move(name);
-  constexpr std::array<std::string_view, 4> kNames{"start", "step", "delta", "remainder"};
+  constexpr std::array<std::string_view, 5> kNames{"start", "step", "delta", "remainder", "anew"};
   for (const auto& [option, value] : given.value_or(Value::Struct{})) {
     if (value.is_nil()) continue;
     const auto at = std::ranges::find(kNames, option);
     if (at == kNames.end()) {
       const auto close = nearest(option, kNames);
-      throw Fault(Fault::Kind::bad_arguments, "id.create() has no option " + describe(Value(option)).substr(7) + (close.empty() ? "; it takes start, step, delta and remainder" : "; did you mean '" + std::string(close) + "'?"));
+      throw Fault(Fault::Kind::bad_arguments, "id.create() has no option " + describe(Value(option)).substr(7) + (close.empty() ? "; it takes start, step, delta, remainder and anew" : "; did you mean '" + std::string(close) + "'?"));
+    }
+    if (option == "anew") {
+      const auto* anew = value.get_if<bool>();
+      if (!anew) throw Fault(Fault::Kind::bad_arguments, "id.create() option 'anew' must be bool, not " + describe(value));
+      tag.anew = *anew;
+      continue;
     }
     std::int64_t* const to[] = {&tag.start, &tag.step, &tag.delta, &tag.remainder};
     *to[at - kNames.begin()] = read_id("id.create", value);
@@ -223,9 +229,9 @@ void Id::sequence(Answer<std::string> answer, std::string tag) {
 
 void Id::redis(Answer<std::string> answer, std::string tag) {
   check_tag("id.redis", tag);
-  if (!redis_) throw Fault(Fault::Kind::unavailable, "id.redis() counts in Redis, and none is configured (id.backend); id.sequence() counts in the store that is: " + std::string(store_.backend()));
+  if (!redis_) throw Fault(Fault::Kind::unavailable, "id.redis() counts in Redis, and none is configured: id.redis = \"redis://HOST:PORT\"; id.sequence() counts in the store that is: " + std::string(store_.backend()));
   on_home(std::move(answer.reply()), [this, tag = std::move(tag)](Reply reply) mutable {
-    redis_->sequence(std::move(tag), [reply = std::move(reply)](Number number) mutable {
+    redis_->stamp(std::move(tag), [reply = std::move(reply)](Number number) mutable {
       if (auto* fault = std::get_if<Fault>(&number)) return reply(std::move(*fault));
       reply(decimal(std::get<std::int64_t>(number)));
     });

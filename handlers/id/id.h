@@ -21,9 +21,9 @@ struct Limits {
 
 class Id final : public Handler {
  public:
-  // The first space is that of callers who name none. `store` works on `home` and outlives the handler; `redis` is where
-  // id.redis counts, nullptr: nowhere. The first key hides, all of them reveal.
-  Id(Loop& home, Store& store, Store* redis, std::vector<Space> spaces, std::vector<Hider> keys, Limits limits);
+  // The first space is that of callers who name none. `store` works on `home` and outlives the handler, and so does
+  // `redis`, where id.redis counts; nullptr: nowhere. The first key hides, all of them reveal.
+  Id(Loop& home, Store& store, Stamps* redis, std::vector<Space> spaces, std::vector<Hider> keys, Limits limits);
 
   std::string_view name() const override { return "id"; }
   std::vector<Method> methods() override;
@@ -52,7 +52,7 @@ class Id final : public Handler {
 
   Loop& home_;
   Store& store_;
-  Store* const redis_;
+  Stamps* const redis_;
   const std::vector<Hider> keys_;
   const Limits limits_;
   std::vector<std::unique_ptr<Generator>> generators_;

@@ -66,6 +66,7 @@ struct Tag {
   std::int64_t step = 1000;  // numbers in the smallest segment
   std::int64_t delta = 1;
   std::int64_t remainder = -1;
+  bool anew = false;  // for a store that lost its data: the caller says that the start is above all numbers that were given
 };
 // The first number of a tag that is made so: its start, moved up to the remainder.
 constexpr std::int64_t first_of(const Tag& tag) {
@@ -106,6 +107,14 @@ class Store {
 
   // The next number of the backend's own sequence of that name (AUTO_INCREMENT, nextval, INCR), made at the first call.
   virtual void sequence(std::string tag, UniqueFunction<void(Number)>) = 0;
+};
+
+// Where id.redis counts: (seconds since 2025-01-01 << 32) | a counter of that second, by one clock for all gateways. As a Store, it
+// belongs to one loop and answers exactly once.
+class Stamps {
+ public:
+  virtual ~Stamps() = default;
+  virtual void stamp(std::string tag, UniqueFunction<void(Number)>) = 0;
 };
 
 }  // namespace sluice::id
