@@ -10,7 +10,7 @@ constexpr milliseconds kPatience{2000};  // the link's own comes first
 constexpr std::int64_t kUnheardOf = 10'000;  // milliseconds: lock.ttl_ms, if it is left alone
 
 const Script kIntroduce(R"(
-local run, durable, known_id, known_epoch, known_longest, least_epoch, fresh = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
+local run, durable, known_id, known_epoch, known_longest, least_epoch, fresh, above = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local m = redis.call('HMGET', KEYS[1], 'id', 'run', 'epoch', 'longest', 'open', 'durable', 'counter')
@@ -21,7 +21,7 @@ if remembers and agrees then
   if now < open and known_longest > longest then open = open + known_longest - longest end
   longest = math.max(longest, known_longest)
 else
-  id, epoch, longest = fresh, math.max(epoch, known_epoch, least_epoch) + 1, math.max(longest, known_longest)
+  id, epoch, longest = fresh, math.max(epoch, known_epoch, least_epoch, above) + 1, math.max(longest, known_longest)
   open = longest > 0 and now + longest or 0
   -- Even a gateway that remembers nothing begins above what was given at less than one in a millisecond.
   redis.call('HSET', KEYS[1], 'counter', string.format('%.0f', math.max(tonumber(m[7] or 0), now)))
@@ -33,7 +33,7 @@ return {id, epoch, longest}
 constexpr const char* kPreamble = R"(
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local server = redis.call('HMGET', KEYS[1], 'id', 'epoch', 'open', 'longest')
+local server = redis.call('HMGET', KEYS[1], 'id', 'epoch', 'open', 'longest', 'counter')
 if server[1] ~= ARGV[1] then return {'lost'} end
 local function lasts(ttl)
   if ttl > tonumber(server[4]) then redis.call('HSET', KEYS[1], 'longest', string.format('%.0f', ttl)) end
@@ -95,7 +95,7 @@ void Guard::introduce() {
   const std::int64_t longest = met ? std::max(known.longest, kUnheardOf) : 0;
   link_.now(kIntroduce, {key_},
             {run_id_, durable_ ? "1" : "0", known.id, std::to_string(known.epoch), std::to_string(longest), std::to_string(epoch_),
-             random_id()},
+             random_id(), std::to_string(above_)},
             kPatience, [this](Answer answer) { agreed(answer); });
 }
 

@@ -6,6 +6,7 @@
 // as the longest lease that this gateway knows of, and for 10 s at least. One that writes every change to disk before it answers (appendonly yes, appendfsync
 // always) forgets nothing when it is started again.
 
+#include <algorithm>
 #include <string>
 
 #include "handlers/redis/link.h"
@@ -15,7 +16,7 @@ namespace sluice::redis {
 
 // A script that does nothing, and answers {'lost'}, on a server whose data have another id than the caller knows. Its first key is the server's
 // hash and its first argument that id, as Guard::call() sends them. It finds `now` (milliseconds of the server's clock), `server` (id, epoch,
-// open, longest) and the function lasts(milliseconds), to be called with each lease that it gives.
+// open, longest, counter) and the function lasts(milliseconds), to be called with each lease that it gives.
 Script guarded(const std::string& text);
 
 class Guard {
@@ -28,6 +29,11 @@ class Guard {
 
   const std::string& key() const noexcept { return key_; }
   const std::string& id() const noexcept { return memory_.known().id; }
+
+  std::int64_t epoch() const noexcept { return memory_.known().epoch; }
+  bool is_durable() const noexcept { return durable_; }  // it writes each change to disk before it answers
+  // An epoch that is begun because data were lost is above this one too, and not only above the server's own.
+  void begin_above(std::int64_t epoch) noexcept { above_ = std::max(above_, epoch); }
 
   // Before a lease of that length is asked for. Throws Fault (unavailable) when that cannot be remembered.
   void will_last(milliseconds ttl);
@@ -47,6 +53,7 @@ class Guard {
   UniqueFunction<void()> before_open_;
   std::string run_id_;
   bool durable_ = false;
+  std::int64_t above_ = 0;
 };
 
 }  // namespace sluice::redis

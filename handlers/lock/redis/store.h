@@ -2,11 +2,7 @@
 // RedisStore: leases on one Redis master. Each operation is one script, and the clock is the server's. Lost data are noticed, and the
 // server is closed until what it forgot has ended: see redis::Guard.
 
-#include <optional>
-
-#include "handlers/lock/lease_store.h"
-#include "handlers/redis/guard.h"
-#include "handlers/redis/subscriber.h"
+#include "handlers/lock/redis/server.h"
 
 namespace sluice::lock {
 
@@ -35,20 +31,12 @@ class RedisStore final : public LeaseStore {
   std::unique_ptr<Watch> watch(std::string name, UniqueFunction<void()> freed) override;
 
  private:
-  struct Search;
-
-  void run(const redis::Script& script, redis::Words keys, redis::Words arguments, redis::Done done);
   void change(const redis::Script& script, redis::Words keys, redis::Words arguments, milliseconds ttl, UniqueFunction<void(Change)> done);
-  void look(std::vector<std::string> names, UniqueFunction<void(Listing)> done);
-  void scan(std::shared_ptr<Search> search);
-  void look_further(std::shared_ptr<Search> search);
 
   Loop& home_;
-  const Options options_;
+  const milliseconds limit_;
   const std::string forget_;
-  redis::Link link_;
-  redis::Guard guard_;
-  redis::Subscriber subscriber_;
+  Server server_;
 };
 
 }  // namespace sluice::lock
