@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "handlers/lock/redis/store.h"
+#include "handlers/lock/redlock/store.h"
 #include "handlers/lock/sql/store.h"
 #include "handlers/lock/zookeeper/store.h"
 #include "handlers/sql/sqlite/backend.h"
@@ -47,8 +48,9 @@ std::unique_ptr<lock::LeaseStore> LockStores::make(const std::string& backend, c
     if (servers.size() != 1) throw std::runtime_error("redis:// takes one server");
     return std::make_unique<lock::RedisStore>(home, servers.front(), lock::RedisStore::Options{.file = file + "-redis-" + servers.front().label(), .epoch = settings.lock_epoch});
   }
+  if (backend.starts_with("redlock://")) return std::make_unique<lock::RedlockStore>(home, redis::read_addresses("redlock", backend), lock::RedlockStore::Options{.file = file + "-redlock-", .epoch = settings.lock_epoch});
   if (backend.starts_with("zookeeper:")) return std::make_unique<lock::ZooKeeperStore>(home, zookeeper::parse_place(backend), lock::ZooKeeperStore::Options{.epoch = settings.lock_epoch});
-  throw std::runtime_error("'" + backend.substr(0, backend.find("://")) + "' is no store; expected sqlite, database:NAME, redis://HOST:PORT or zookeeper://HOST:PORT,HOST:PORT/ROOT");
+  throw std::runtime_error("'" + backend.substr(0, backend.find("://")) + "' is no store; expected sqlite, database:NAME, redis://HOST:PORT, redlock://HOST:PORT,HOST:PORT,HOST:PORT or zookeeper://HOST:PORT,HOST:PORT/ROOT");
 }
 
 }  // namespace sluice

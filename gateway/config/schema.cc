@@ -70,7 +70,7 @@ const std::array kKeys{
     KEY("sql", "streams", 1, 10'000, sqlite.cursors, "connections of cursors and streams together"),
     KEY("sql", "cursor_idle_ms", 1, kDay, sql.cursor_idle_ms, "then an unused cursor is closed"),
     KEY("sql", "fetch_rows", 1, kMost, sql.fetch_rows, "rows in one sql.fetch"),
-    KEY("lock", "backend", 0, 0, lock_backend, "where locks are kept: sqlite (a file of their own), database:NAME, redis://[:PASSWORD@]HOST:PORT[/DATABASE][?password_file=FILE] or zookeeper://HOST:PORT,HOST:PORT/ROOT"),
+    KEY("lock", "backend", 0, 0, lock_backend, "where locks are kept: sqlite (a file of their own), database:NAME, redis://[:PASSWORD@]HOST:PORT[/DATABASE][?password_file=FILE], redlock://HOST:PORT,HOST:PORT,HOST:PORT (with the same options, an odd number of masters) or zookeeper://HOST:PORT,HOST:PORT/ROOT"),
     KEY("lock", "spaces", 0, 0, lock_spaces, "more places, NAME=BACKEND each; a call names one with the option db"),
     KEY("lock", "file", 0, 0, lock_file, "of the backend sqlite; empty: beside the embedded database, with -locks behind its name. What is remembered of Redis stands beside it"),
     KEY("lock", "epoch", 0, 32'767, lock_epoch, "the upper part of fencing tokens; raise it when a store was replaced by one that knows fewer grants"),
