@@ -76,6 +76,7 @@ class Changes {
   const std::string root_;
   const std::chrono::milliseconds limit_;
   ServerClock clock_;
+  BootClock::time_point touched_{};                  // when the clock was last asked for
   std::int64_t reign_ = 0;                           // the leader's, the upper half of a zxid
   std::map<std::string, std::deque<Handle>> lines_;  // by path: who runs, and who waits for him
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -6,6 +6,7 @@ namespace sluice::zookeeper {
 namespace {
 
 constexpr std::chrono::milliseconds kOld{20'000};  // the leader's clock may have been set since
+constexpr std::int64_t kCloseMs = 50;
 constexpr std::int64_t kDriftPerMs = 1000;         // clocks part by less than a thousandth
 
 std::int64_t ms(ServerClock::Instant at) { return at.time_since_epoch().count(); }
@@ -25,6 +26,8 @@ void ServerClock::learn(Instant sent, Instant received, std::int64_t server_ms) 
 }
 
 bool ServerClock::knows(Instant now) const { return offset_ && now - offset_->at < kOld; }
+
+bool ServerClock::closely(Instant now) const { return knows(now) && latest_ms(now) - earliest_ms(now) <= kCloseMs; }
 
 std::int64_t ServerClock::earliest_ms(Instant now) const { return ms(now) + offset_->least - drift(now - offset_->at); }
 std::int64_t ServerClock::latest_ms(Instant now) const { return ms(now) + 1 + offset_->most + drift(now - offset_->at); }

@@ -18,6 +18,7 @@ class ServerClock {
   bool knows(Instant now) const;                // only then:
   std::int64_t earliest_ms(Instant now) const;  // the leader's clock shows no less ...
   std::int64_t latest_ms(Instant now) const;    // ... and no more
+  bool closely(Instant now) const;              // knows it, to within 50 ms
 
  private:
   struct Offset {

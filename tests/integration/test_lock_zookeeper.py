@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -47,7 +48,7 @@ class WhenServersDie(LockCase):
     def test_the_leader_is_killed_while_locks_are_held_and_waited_for(self):
         held = self.a.lock.acquire(self.name, {"owner": "me", "ttl_ms": 60000})
         got, turns, stop = [], [], threading.Event()
-        waiter = threading.Thread(target=lambda: got.append(lock_cases.proxy(1).lock.acquire(self.name, {"wait_ms": 20000})))
+        waiter = threading.Thread(target=self.wait_for_it, args=[got])
         busy = threading.Thread(target=self.take_turns, args=(turns, stop))
         waiter.start()
         busy.start()
@@ -70,6 +71,10 @@ class WhenServersDie(LockCase):
         busy.join()
         self.assertEqual(turns, sorted(set(turns)))
         ensemble.start(leader)
+
+    def wait_for_it(self, got):
+        with lock_cases.proxy(1) as g:
+            got.append(g.lock.acquire(self.name, {"wait_ms": 20000}))
 
     def take_turns(self, turns, stop):
         with lock_cases.proxy(0) as a, lock_cases.proxy(1) as b:
@@ -107,11 +112,13 @@ class WhenServersDie(LockCase):
         gateway = lock_cases.start()
         with xmlrpc.client.ServerProxy(gateway.url) as g:
             lease = g.lock.acquire(self.name, {"ttl_ms": 60000})
-            gateway.process.send_signal(19)
-            time_out = time.monotonic() + 5  # the sessions' 3 s and what the leader takes to notice
-            while time.monotonic() < time_out:
-                self.assertFalse(try_lock(self.a, self.name)["granted"])
-            gateway.process.send_signal(18)
+            gateway.process.send_signal(signal.SIGSTOP)
+            try:
+                time_out = time.monotonic() + 5  # the sessions' 3 s and what the leader takes to notice
+                while time.monotonic() < time_out:
+                    self.assertFalse(try_lock(self.a, self.name)["granted"])
+            finally:
+                gateway.process.send_signal(signal.SIGCONT)
             wait_for(lambda: self.renewed(g, lease), "the gateway to have a new session")
             self.assertTrue(g.lock.release(lease)["ok"])
         gateway.stop()

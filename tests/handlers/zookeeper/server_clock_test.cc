@@ -36,6 +36,16 @@ TEST(ServerClock, AQuickAnswerIsKeptThroughSlowOnes) {
   EXPECT_LE(width(10'000), 30);  // it grows vaguer with age
 }
 
+TEST(ServerClock, ASlowAnswerTellsItButNotClosely) {
+  ServerClock clock;
+  clock.learn(at(100), at(700), 5000);
+  EXPECT_TRUE(clock.knows(at(700)));
+  EXPECT_FALSE(clock.closely(at(700)));
+  clock.learn(at(800), at(802), 5401);
+  EXPECT_TRUE(clock.closely(at(802)));
+  EXPECT_FALSE(clock.closely(at(802 + 20'000)));
+}
+
 TEST(ServerClock, AStepOfTheServersClockIsBelieved) {
   ServerClock clock;
   clock.learn(at(100), at(101), 5000);
