@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cstring>
+#include <optional>
 #include <vector>
 
 namespace sluice::xmlrpc {
@@ -41,6 +42,34 @@ void append_utf8(std::uint32_t code, std::string& out) {
     out += static_cast<char>(0x80 | (code >> 6 & 0x3F));
     out += static_cast<char>(0x80 | (code & 0x3F));
   }
+}
+
+// Takes `name = "value"` from the front of `text`. nullopt: another name stands there, or none; "": no value follows.
+std::optional<std::string_view> take_declared(std::string_view& text, std::string_view name) {
+  std::string_view rest = text;
+  auto skip_space = [&rest] { rest.remove_prefix(std::min(rest.find_first_not_of(" \t\r\n"), rest.size())); };
+  skip_space();
+  if (rest.size() == text.size() || !rest.starts_with(name)) return {};
+  rest.remove_prefix(name.size());
+  skip_space();
+  if (!rest.starts_with('=')) return "";
+  rest.remove_prefix(1);
+  skip_space();
+  if (!rest.starts_with('"') && !rest.starts_with('\'')) return "";
+  const auto end = rest.find(rest.front(), 1);
+  if (end == rest.npos) return "";
+  const std::string_view value = rest.substr(1, end - 1);
+  text = rest.substr(end + 1);
+  return value;
+}
+
+// XML 1.0, 2.8, rules 23 to 26 and 32; `text` is what stands between `<?xml` and `?>`. Whether we read the encoding is to_utf8's matter.
+bool is_declaration(std::string_view text) {
+  const auto version = take_declared(text, "version");
+  if (!version || !version->starts_with("1.") || version->size() < 3 || version->find_first_not_of("0123456789", 2) != version->npos) return false;
+  if (const auto encoding = take_declared(text, "encoding"); encoding && encoding->empty()) return false;
+  if (const auto standalone = take_declared(text, "standalone"); standalone && *standalone != "yes" && *standalone != "no") return false;
+  return std::ranges::all_of(text, space);
 }
 
 }  // namespace
@@ -95,8 +124,8 @@ void Scanner::prolog() {
     const auto length = rest.find("?>");
     if (length == rest.npos) fail(Fault::Kind::parse_error, "the XML declaration has no end");
     const std::string_view declaration = rest.substr(0, length);
-    if (declaration.find("version") == declaration.npos || declaration.find_first_of("<>&") != declaration.npos)
-      fail(Fault::Kind::parse_error, "this is no XML declaration; expected <?xml version=\"1.0\"?>");
+    if (!is_declaration(declaration))
+      fail(Fault::Kind::parse_error, "this is no XML declaration; expected <?xml version=\"1.0\"?> or <?xml version=\"1.0\" encoding=\"UTF-8\"?>");
     at_ += length + 2;
   }
   if (at_ == end_) fail(Fault::Kind::parse_error, "the document is empty; expected a <methodCall>");
