@@ -127,7 +127,7 @@ class Statements(ClusterCase):
     def test_what_a_replica_refuses_runs_on_the_primary_and_is_remembered(self):
         self.sql.execute("CREATE SEQUENCE IF NOT EXISTS hidden")
         self.sql.execute("CREATE OR REPLACE VIEW sneaky AS SELECT nextval('hidden') AS n")
-        wait_for(lambda: self.sql.query("SELECT count(*) FROM pg_views WHERE viewname = 'sneaky'")["rows"] == [[1]], "the view to reach the replicas")
+        cluster.sync()
         first = self.sql.query("SELECT n FROM sneaky")
         second = self.sql.query("SELECT n FROM sneaky")
         self.assertEqual([first["rows"], second["rows"]], [[[1]], [[2]]])
@@ -265,6 +265,46 @@ class Pairs(ClusterCase):
         finally:
             [cluster.resume(node) for node in (1, 2)]
         self.all_up()
+
+    def test_a_table_that_no_replica_has_yet_is_read_after_its_token(self):
+        """What a replica says that is not known to be fresh, an error too, is no answer."""
+        [cluster.pause(node) for node in (1, 2)]
+        try:
+            for i in range(20):
+                with proxy(gateways[0]) as writer, proxy(gateways[1]) as reader:
+                    token = writer.sql.execute(f"CREATE TABLE young{i} AS SELECT 1 AS n")["token"]
+                    self.assertEqual(reader.sql.query(f"SELECT n FROM young{i}", [], {"after": token})["rows"], [[1]])
+        finally:
+            [cluster.resume(node) for node in (1, 2)]
+        self.all_up()
+
+    def test_each_route_is_what_the_servers_logs_say(self):
+        nodes = range(3)
+        said = lambda setting: [(cluster.sql(n, f"ALTER SYSTEM {setting}"), cluster.sql(n, "SELECT pg_reload_conf()")) for n in nodes]
+        said("SET log_statement = 'all'")
+        self.addCleanup(said, "RESET log_statement")
+        [wait_for(lambda: cluster.sql(n, "SHOW log_statement") == "all", "the servers to log statements") for n in nodes]
+        routes, token = {}, ""
+        other = proxy(gateways[1])
+        self.addCleanup(other("close"))
+        for i in range(100):
+            g = self.sql if i % 2 else other.sql
+            if i % 5 == 0:
+                text = f"INSERT INTO event VALUES ('logged {i}', 1) /* sample {i}. */"
+                answer = g.execute(text)
+                token = answer["token"]
+            else:
+                answer = g.query(f"SELECT round FROM event WHERE id = 'logged {i // 5 * 5}' /* sample {i}. */", [], {"after": token})
+                self.assertEqual(answer["rows"], [[1]])
+            routes[i] = int(answer["route"]["node"].rpartition(":")[2]) - cluster.port
+        logs = [(cluster.folder / f"node{n}.log").read_text() for n in nodes]
+        for i, node in routes.items():
+            # A read whose first replica was not fresh is in that one's log too; a write in no other.
+            seen = [n for n in nodes if f"/* sample {i}. */" in logs[n]]
+            self.assertIn(node, seen)
+            if i % 5 == 0:
+                self.assertEqual(seen, [cluster.primary])
+        self.assertEqual({0, 1, 2}, set(routes.values()))
 
     def test_while_a_replica_is_killed(self):
         self.pairs(1500, before=lambda: cluster.kill(1))

@@ -171,6 +171,10 @@ void Cluster::node_looked(Node& node) {
     }
   }
   if (!seal_) learn_secret();
+  if (&node == primary() && node.report().history_fades && kept_history_of_ != node.report().origin) {
+    kept_history_of_ = node.report().origin;
+    tell_all(node, engine_->keep_history(node.report()), [] {});
+  }
   check_freshness();
   release_waiting();
 }
@@ -230,7 +234,7 @@ void Cluster::sweep() {
                                                               std::to_string(std::chrono::duration_cast<milliseconds>(job->deadline - job->arrived).count()) + " ms (timeout_ms)"));
     } else if (job->parked && now - job->arrived >= settings_.failover) {
       std::string nodes;
-      for (const auto& node : nodes_) nodes += (nodes.empty() ? "" : "; ") + node->name() + ": " + (node->trouble().empty() ? (node->report().primary ? "a primary that is out of date" : "a replica") : node->trouble());
+      for (const auto& node : nodes_) nodes += (nodes.empty() ? "" : "; ") + node->name() + ": " + (node->trouble().empty() ? (node.get() == primary() ? "the primary" : node->report().primary ? "a primary that is out of date" : "a replica") : node->trouble());
       answer(job, Fault(Fault::Kind::unavailable, std::string("no ") + (job->read ? "node to read from" : "primary to write to") + " was found for the database " + settings_.name + " within " +
                                                       std::to_string(settings_.failover.count()) + " ms (" + nodes + ")", {{"retry_after_ms", 1000}}));
     }
@@ -294,6 +298,14 @@ void Cluster::tell(Node& node, std::string text, Value params, UniqueFunction<vo
   trip.statements.push_back({std::move(text), std::move(params)});
   trip.done = [then = std::move(then)](Trip::Arrived) mutable { then(); };
   node.send(Link::Use::write, std::move(trip));
+}
+
+void Cluster::tell_all(Node& node, std::vector<Statement> statements, UniqueFunction<void()> then) {
+  if (statements.empty()) return then();
+  Statement first = std::move(statements.front());
+  statements.erase(statements.begin());
+  tell(node, std::move(first.text), std::move(first.params),
+       [this, &node, rest = std::move(statements), then = std::move(then)]() mutable { tell_all(node, std::move(rest), std::move(then)); });
 }
 
 void Cluster::explain(std::string statement, Reply reply, ExplainDone done) {

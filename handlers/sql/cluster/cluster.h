@@ -71,7 +71,7 @@ class Cluster final : public Backend {
     bool by_session = false;            // `wanted` is what its session wrote
     std::optional<Position> wanted;     // not older than that
     std::uint64_t tried = 0;            // nodes that broke under it, by bit
-    int attempts = 0;
+    int attempts = 0;                   // nodes that it was sent to
     bool may_have_run = false;          // a write was handed to a server that did not answer
     std::string shadow;
     std::shared_ptr<Node::Lease> lease;  // of guarded writes
@@ -104,6 +104,7 @@ class Cluster final : public Backend {
   void learn_secret();
   void ask_secret(Node&, UniqueFunction<void(bool known)> then);
   void tell(Node&, std::string text, Value params, UniqueFunction<void()> then);  // a write whose outcome shows elsewhere
+  void tell_all(Node&, std::vector<Statement>, UniqueFunction<void()> then);      // one after the other, each a write of its own
   double lag_of(const Node&) const;
   double others_ms(const Node&) const;
   Node* primary() const noexcept { return primary_ < 0 ? nullptr : nodes_[static_cast<std::size_t>(primary_)].get(); }
@@ -129,7 +130,7 @@ class Cluster final : public Backend {
 
   // guarded.cc
   void guarded(const JobPtr&, Node&);
-  void create_guards(Node&, std::size_t from, UniqueFunction<void()> then);
+  void create_guards(Node&, UniqueFunction<void()> then);
   void guard(const JobPtr&, Node&);
   void guard_answered(const JobPtr&, Node&, Trip::Answer);
   void finish_guarded(const JobPtr&, Node&, std::vector<Rows>);
@@ -154,6 +155,7 @@ class Cluster final : public Backend {
   Sessions sessions_;
   std::optional<Seal> seal_;
   bool learning_secret_ = false;
+  std::uint32_t kept_history_of_ = 0;    // this timeline's was kept in the database
   std::atomic<Split> split_;
   std::uint64_t turn_ = 0;    // of the percentage
   std::uint64_t random_ = 0;

@@ -92,6 +92,7 @@ struct Report {
   Position at;                 // written up to (primary), applied up to (replica)
   std::vector<Mark> history;   // of a primary: how far each earlier origin's changes are part of its own
   bool history_known = false;  // `history` is complete: what is not in it never was
+  bool history_fades = false;  // the server may forget it: Engine::keep_history
   bool following = true;       // of a replica: a stream of changes is connected
   std::uint32_t origin = 0;    // the timeline that a replica follows; 0: it does not say
   double delay_ms = 0;         // of a replica: age of the last change that it applied; meaningless when it has applied all
@@ -136,6 +137,9 @@ class Engine {
 
   // Is what `wanted` names still part of the history that `primary` carries on?
   virtual Judgement judge(const Report& primary, const Position& wanted) const = 0;
+
+  // Writes that keep a primary's history in the database, for gateways that look later. Run once an election; one that fails is let be.
+  virtual std::vector<Statement> keep_history(const Report&) const { return {}; }
 
   // Texts of the dialect. All take positional parameters.
   struct Texts {

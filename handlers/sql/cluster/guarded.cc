@@ -17,17 +17,17 @@ void Cluster::guarded(const JobPtr& job, Node& node) {
       guard(job, node);
     });
   };
-  guards_ready_ ? lease() : create_guards(node, 0, lease);
+  guards_ready_ ? lease() : create_guards(node, lease);
 }
 
 // What fails here shows when the tables are used.
-void Cluster::create_guards(Node& node, std::size_t from, UniqueFunction<void()> then) {
-  const auto& texts = engine_->texts().create_keys;
-  if (from == texts.size()) {
+void Cluster::create_guards(Node& node, UniqueFunction<void()> then) {
+  std::vector<Statement> statements;
+  for (const std::string& text : engine_->texts().create_keys) statements.push_back({text, {}});
+  tell_all(node, std::move(statements), [this, then = std::move(then)]() mutable {
     guards_ready_ = true;
-    return then();
-  }
-  tell(node, texts[from], {}, [this, &node, from, then = std::move(then)]() mutable { create_guards(node, from + 1, std::move(then)); });
+    then();
+  });
 }
 
 // A step within the transaction. Any failure ends the whole; the connection is closed with what it left open.

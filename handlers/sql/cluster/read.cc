@@ -12,7 +12,6 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr int kAttempts = 8;
 constexpr milliseconds kLeastPatience{20};  // a replica is given at least that to catch up
 
 std::uint64_t next_random(std::uint64_t& state) {  // splitmix64
@@ -71,16 +70,9 @@ int Cluster::pick(const Job& job, bool must_be_fresh) {
 
 void Cluster::read(const JobPtr& job) {
   if (job->work.reply && job->work.reply.cancelled()) return answer(job, Fault(Fault::Kind::cancelled, "the caller is gone"));
-  if (++job->attempts > kAttempts) {
-    job->attempts = kAttempts;
-    return wait_for_node(job);
-  }
   Node* first = primary();
   const bool primary_usable = first && first->health().state() != Health::State::down && !(job->tried >> primary_ & 1);
-  if (job->work.options.level == Level::latest && !job->wanted) {
-    --job->attempts;
-    return primary_usable ? ask_primary_position(job) : wait_for_node(job);
-  }
+  if (job->work.options.level == Level::latest && !job->wanted) return primary_usable ? ask_primary_position(job) : wait_for_node(job);
   if (job->wanted && first && !job->wanted->empty()) {
     if (job->wanted->system != first->at().system)
       return answer(job, Fault(Fault::Kind::bad_arguments, "'after' is a token of another database system than " + settings_.name + " is now"));
@@ -124,6 +116,7 @@ bool Cluster::hopeless() const {
 
 void Cluster::send_read(const JobPtr& job, Node& node, bool check) {
   job->sent = Clock::now();
+  ++job->attempts;
   if (job->opened) return send_cursor(job, node, check);
   Trip trip;
   trip.kind = Trip::Kind::read;
@@ -138,7 +131,11 @@ void Cluster::read_answered(const JobPtr& job, Node& node, bool check, Trip::Arr
   if (job->answered) return;
   if (auto* failure = std::get_if<Failure>(&arrived)) {
     switch (failure->kind) {
-      case Failure::Kind::statement: return answer(job, std::move(failure->fault));
+      case Failure::Kind::statement:
+        if (!check) return answer(job, std::move(failure->fault));
+        // It may only lack what the caller has written: a table, say. A node that is known to be fresh decides.
+        --job->attempts;
+        return read(job);
       case Failure::Kind::refused:
         // The net below the classifier: what a read-only server would not run is for the primary, now and from now on.
         ++counters_.refused;
@@ -196,7 +193,6 @@ void Cluster::ask_primary_position(const JobPtr& job) {
 void Cluster::wait_for_freshness(const JobPtr& job) {
   job->waited = true;
   ++counters_.waited;
-  --job->attempts;
   const auto patience = std::clamp(milliseconds(static_cast<std::int64_t>(3 * apply_ms_)), kLeastPatience, settings_.freshness);
   stale_.emplace_back(job, std::min<Clock::time_point>(Clock::now() + patience, job->deadline));
   if (stale_.size() == 1) {

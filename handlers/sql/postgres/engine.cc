@@ -2,6 +2,7 @@
 
 #include <libpq-fe.h>
 
+#include <algorithm>
 #include <charconv>
 #include <stdexcept>
 
@@ -27,7 +28,16 @@ constexpr char kProbe[] =
     "pg_last_wal_replay_lsn()::text, "
     "(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::float8, "
     "(SELECT count(*) FROM pg_stat_wal_receiver), (SELECT max(received_tli) FROM pg_stat_wal_receiver), "
-    "current_setting('server_version') FROM pg_control_system() AS s";
+    "current_setting('server_version'), "
+    // Asked first: what fails would stand in the server's log each time.
+    "has_function_privilege('pg_read_file(text,bigint,bigint,boolean)', 'execute'), to_regclass('sluice_timelines') IS NOT NULL "
+    "FROM pg_control_system() AS s";
+
+constexpr char kHistoryFile[] = "SELECT pg_read_file($1, 0, 1000000, true)";
+// Where timelines ended, in the table of those who may not read the file.
+constexpr char kKeptHistory[] = "SELECT timeline, ended FROM sluice_timelines WHERE timeline < $1";
+constexpr char kMakeHistory[] = "CREATE TABLE IF NOT EXISTS sluice_timelines(timeline bigint PRIMARY KEY, ended text NOT NULL)";
+constexpr char kKeepHistory[] = "INSERT INTO sluice_timelines VALUES ($1, $2) ON CONFLICT DO NOTHING";
 
 using Options = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)>;
 
@@ -69,6 +79,15 @@ template <class T>
 T or_else(const Value& value, T otherwise) {
   auto* known = value.get_if<T>();
   return known ? *known : otherwise;
+}
+
+const Value::Array* rows_of(const Trip::Arrived& arrived) {
+  const auto* answer = std::get_if<Trip::Answer>(&arrived);
+  return answer && !answer->rows.empty() ? &answer->rows[0].rows : nullptr;
+}
+
+void add(std::vector<Mark>& history, Mark mark) {
+  if (mark.origin != 0 && mark.seq != 0 && std::ranges::find(history, mark.origin, &Mark::origin) == history.end()) history.push_back(mark);
 }
 
 // A timeline's history file: a line for each ended timeline, "1<tab>0/3000060<tab>reason".
@@ -160,7 +179,7 @@ void Postgres::probe(Link& link, Done done) {
     if (auto* failure = std::get_if<Failure>(&arrived)) return done(std::move(*failure));
     const Rows& rows = std::get<Trip::Answer>(arrived).rows[0];
     const auto* row = rows.rows.empty() ? nullptr : rows.rows[0].get_if<Value::Array>();
-    if (!row || row->size() != 9) return done(Failure{Failure::Kind::starting, Fault(Fault::Kind::unavailable, "the server answered a probe with no row"), false});
+    if (!row || row->size() != 11) return done(Failure{Failure::Kind::starting, Fault(Fault::Kind::unavailable, "the server answered a probe with no row"), false});
     const auto& column = *row;
     Report report;
     report.primary = column[0] == Value(false);
@@ -171,7 +190,18 @@ void Postgres::probe(Link& link, Done done) {
     report.following = report.primary || or_else<std::int64_t>(column[6], 0) > 0;
     report.version = or_else<std::string>(column[8], "");
     if (!report.primary) return done(std::move(report));
-    read_history(link, std::move(report), lsn(column[4]), std::move(done));
+    if (report.origin <= 1) report.history_known = true;
+    if (const auto known = histories_.find(report.origin); known != histories_.end()) {
+      report.history = known->second;
+      report.history_known = true;
+    }
+    if (report.history_known) return done(std::move(report));
+    if (column[9] == Value(true)) return read_history(link, std::move(report), std::move(done));
+    // A role that may not read files: the end of the last timeline is known from the replay, until the server is restarted.
+    if (const auto switched_at = lsn(column[4])) report.history.push_back({0, report.origin - 1, switched_at});
+    report.history_fades = !report.history.empty();
+    if (column[10] == Value(true) && !complete(report)) return read_kept_history(link, std::move(report), std::move(done));
+    done(std::move(report));
   };
   link.send(std::move(trip));
 }
@@ -195,34 +225,56 @@ void Postgres::learn(Link& link) {
   link.send(std::move(trip));
 }
 
-void Postgres::read_history(Link& link, Report report, std::uint64_t switched_at, Done done) {
-  const std::uint32_t now = report.origin;
-  auto complete = [this, now](Report& report) {
-    report.history = histories_[now];
-    report.history_known = true;
-  };
-  if (now <= 1 || histories_.contains(now)) {
-    complete(report);
-    return done(std::move(report));
-  }
+void Postgres::read_history(Link& link, Report report, Done done) {
   char name[40];
-  std::snprintf(name, sizeof name, "pg_wal/%08X.history", now);
+  std::snprintf(name, sizeof name, "pg_wal/%08X.history", report.origin);
   Trip trip;
-  trip.statements.push_back({"SELECT pg_read_file($1, true)", Value::Array{Value(name)}});
-  trip.done = [this, complete, now, switched_at, report = std::move(report), done = std::move(done)](Trip::Arrived arrived) mutable {
-    if (auto* answer = std::get_if<Trip::Answer>(&arrived)) {
-      const auto* row = answer->rows[0].rows.empty() ? nullptr : answer->rows[0].rows[0].get_if<Value::Array>();
-      if (auto* text = row && !row->empty() ? (*row)[0].get_if<std::string>() : nullptr) {
-        histories_[now] = read_history_file(*text);
-        complete(report);
-        return done(std::move(report));
-      }
-    }
-    // A role that may not read files: the end of the last timeline is known from the replay, those before it are not.
-    if (switched_at > 0) report.history = {Mark{0, now - 1, switched_at}};
+  trip.statements.push_back({kHistoryFile, Value::Array{Value(name)}});
+  trip.done = [this, report = std::move(report), done = std::move(done)](Trip::Arrived arrived) mutable {
+    if (const auto* rows = rows_of(arrived); rows && !rows->empty())
+      if (const auto* row = (*rows)[0].get_if<Value::Array>(); row && row->size() == 1)
+        if (const auto* text = (*row)[0].get_if<std::string>()) {
+          report.history = histories_[report.origin] = read_history_file(*text);
+          report.history_known = true;
+        }
     done(std::move(report));
   };
   link.send(std::move(trip));
+}
+
+void Postgres::read_kept_history(Link& link, Report report, Done done) {
+  Trip trip;
+  trip.statements.push_back({kKeptHistory, Value::Array{report.origin}});
+  trip.done = [this, report = std::move(report), done = std::move(done)](Trip::Arrived arrived) mutable {
+    if (const auto* rows = rows_of(arrived))
+      for (const Value& each : *rows)
+        if (const auto* row = each.get_if<Value::Array>(); row && row->size() == 2)
+          add(report.history, {0, static_cast<std::uint32_t>(or_else<std::int64_t>((*row)[0], 0)), lsn((*row)[1])});
+    complete(report);
+    done(std::move(report));
+  };
+  link.send(std::move(trip));
+}
+
+// With what this gateway knew of the earlier ones: true when no timeline lacks.
+bool Postgres::complete(Report& report) {
+  if (const auto before = histories_.find(report.origin - 1); before != histories_.end())
+    for (const Mark& mark : before->second) add(report.history, mark);
+  report.history_known = report.history.size() == report.origin - 1;
+  if (report.history_known) histories_[report.origin] = report.history;
+  return report.history_known;
+}
+
+std::vector<Statement> Postgres::keep_history(const Report& report) const {
+  if (!report.history_fades) return {};
+  std::vector<Statement> out;
+  out.push_back({kMakeHistory, {}});
+  for (const Mark& mark : report.history) {
+    char ended[32];
+    std::snprintf(ended, sizeof ended, "%X/%08X", static_cast<unsigned>(mark.seq >> 32), static_cast<unsigned>(mark.seq));
+    out.push_back({kKeepHistory, Value::Array{mark.origin, ended}});
+  }
+  return out;
 }
 
 Judgement Postgres::judge(const Report& primary, const Position& wanted) const {

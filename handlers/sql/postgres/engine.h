@@ -26,11 +26,14 @@ class Postgres final : public cluster::Engine {
   Verdict classify(std::string_view statement) override { return statements_.look(statement).verdict; }
   void remember(std::string_view statement, Verdict verdict) override { statements_.look(statement).verdict = std::move(verdict); }
   cluster::Judgement judge(const cluster::Report& primary, const cluster::Position& wanted) const override;
+  std::vector<Statement> keep_history(const cluster::Report&) const override;
   const Texts& texts() const override { return texts_; }
 
  private:
   using Done = UniqueFunction<void(std::variant<cluster::Report, cluster::Failure>)>;
-  void read_history(cluster::Link&, cluster::Report, std::uint64_t switched_at, Done);
+  void read_history(cluster::Link&, cluster::Report, Done);
+  void read_kept_history(cluster::Link&, cluster::Report, Done);
+  bool complete(cluster::Report&);
 
   std::vector<std::pair<std::string, std::string>> parameters_;  // of the connection string, without hosts
   std::string options_;
@@ -38,7 +41,7 @@ class Postgres final : public cluster::Engine {
   Functions functions_;
   Statements statements_{functions_};
   std::string system_;
-  std::map<std::uint32_t, std::vector<cluster::Mark>> histories_;  // by timeline; they never change
+  std::map<std::uint32_t, std::vector<cluster::Mark>> histories_;  // by timeline; complete, and they never change
   Texts texts_;
 };
 
