@@ -88,6 +88,7 @@ std::size_t highest_number(std::string_view text) {
 Numbered number_placeholders(std::string_view text, bool named) {
   Numbered out;
   out.parameters = highest_number(text);
+  out.numbered = out.parameters > 0;
   const bool marks = !named && out.parameters == 0;
   out.text.reserve(text.size() + 16);
   std::size_t copied = 0;
@@ -122,13 +123,12 @@ Numbered number_placeholders(std::string_view text, bool named) {
 std::vector<const Value*> in_order(const Numbered& statement, const Value& params) {
   std::vector<const Value*> out;
   if (params.get_if<Value::Struct>()) {
+    if (statement.numbered || statement.parameters > statement.names.size()) throw Fault(Fault::Kind::bad_arguments, "'params' is a struct, but the statement has ? or $1 in it; pass an array, or write :name for each");
     for (const std::string& name : statement.names) {
       const Value* value = params.find(name);
       if (!value) throw Fault(Fault::Kind::bad_arguments, "the statement has the parameter :" + name + ", but 'params' has no member of that name");
       out.push_back(value);
     }
-    if (statement.names.empty() && statement.parameters > 0)
-      throw Fault(Fault::Kind::bad_arguments, "'params' is a struct, but the statement has no :name in it; pass an array for ? and $1");
     return out;
   }
   if (auto* array = params.get_if<Value::Array>())

@@ -57,11 +57,13 @@ Marked mark_placeholders(std::string_view text, bool named) {
     const char next = i + 1 < text.size() ? text[i + 1] : '\0';
     const bool begins = i == 0 || !name_part(text[i - 1]);
     if (text[i] == '?') {
+      out.numbered = true;
       i = replace(i, i + 1, marks++);
     } else if (text[i] == '$' && digit(next) && begins) {
       std::size_t number = 0;
       const auto* end = std::from_chars(text.data() + i + 1, text.data() + text.size(), number).ptr;
       const auto to = static_cast<std::size_t>(end - text.data());
+      out.numbered = true;
       i = number > 0 && number <= 65'535 ? replace(i, to, number - 1) : to;
     } else if (named && text[i] == ':' && name_start(next) && begins) {
       std::size_t end = i + 1;
@@ -81,7 +83,7 @@ Marked mark_placeholders(std::string_view text, bool named) {
 std::vector<const Value*> in_order(const Marked& statement, const Value& params) {
   std::vector<const Value*> out;
   if (params.get_if<Value::Struct>()) {
-    if (statement.names.size() != statement.parameters)
+    if (statement.numbered)
       throw Fault(Fault::Kind::bad_arguments, "'params' is a struct, but the statement has a ? or $1 in it; pass an array, or write :name for each");
     for (const std::size_t at : statement.order) {
       const Value* value = params.find(statement.names[at]);

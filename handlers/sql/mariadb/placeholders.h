@@ -14,6 +14,7 @@ struct Marked {
   std::vector<std::size_t> order;  // of each ?: which parameter, from 0
   std::size_t parameters = 0;      // how many the caller passes
   std::vector<std::string> names;  // of :name, in the order of the parameters
+  bool numbered = false;           // it has ? or $1 in it
 };
 
 // Knows strings, quoted names and comments, so that a `?` within them stays. `named`: :name is a placeholder too. Where strings end is told

@@ -48,6 +48,7 @@ TEST(Placeholders, parameters_are_taken_in_order_or_the_fault_says_what_is_missi
   const auto named = number_placeholders(":a :b", true);
   const Value both = Value::Struct{{"b", 2}, {"a", 1}};
   EXPECT_EQ(*in_order(named, both)[0], Value(1));
+  EXPECT_THROW(in_order(number_placeholders("$1 :a", true), Value::Struct{{"a", 1}}), Fault);
   EXPECT_THROW(in_order(named, Value::Struct{{"a", 1}}), Fault);
   EXPECT_THROW(in_order(marked, both), Fault);
 }

@@ -55,6 +55,7 @@ TEST(Placeholders, SayWhatDoesNotFit) {
   EXPECT_EQ(refuse("SELECT ?", Value()), "the statement has 1 parameters, but 0 were given");
   EXPECT_EQ(refuse("SELECT 1", Value::Array{1}), "the statement has 0 parameters, but 1 were given");
   EXPECT_EQ(refuse("SELECT :a", Value::Struct{{"b", 1}}), "the statement has the parameter :a, but 'params' has no member of that name");
+  EXPECT_EQ(refuse("SELECT ?, :b", Value::Struct{{"b", 1}}), "'params' is a struct, but the statement has a ? or $1 in it; pass an array, or write :name for each");
   EXPECT_EQ(refuse("SELECT ?", Value::Struct{{"b", 1}}), "'params' is a struct, but the statement has a ? or $1 in it; pass an array, or write :name for each");
   EXPECT_EQ(refuse("SELECT 1", Value("x")), "'params' must be an array for ? and $1, or a struct for :name, not string 'x'");
   EXPECT_EQ(refuse("SELECT ?, ?", Value::Array{1, 2}), "");
