@@ -55,11 +55,11 @@ def per_call(kind, short=300, long=2300):
     return (instructions(run(long)) - instructions(run(short))) / (long - short)
 
 
-def codec(what, short=3, long=13):
-    """Instructions of one operation of the codec alone (bench/xml_codec.cc)."""
+def of(program, what, short, long):
+    """Instructions of one turn of a program that is told what to do and how often: xml_codec, classify."""
     def total(times):
         with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
-            harness.output(["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out", harness.build_dir() / "xml_codec", what, times])
+            harness.output(["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out", harness.build_dir() / program, what, times])
             return int(re.search(r"^(?:summary|totals): (\d+)", open(f"{folder}/out").read(), re.M).group(1))
 
     return (total(long) - total(short)) / (long - short)

@@ -395,7 +395,7 @@ class Sessions(LockCase):
         self.assertEqual([(n["event"], n["name"], n["reason"]) for n in news], [("lost", self.name, "forced: spring cleaning")])
 
     def test_a_zerorpc_stream_keeps_the_session_alive(self):
-        session = self.a.lock.open_session(300)["session"]
+        session = self.a.lock.open_session(800)["session"]
         self.a.lock.acquire(self.name, {"session": session})
         news = []
 
@@ -405,7 +405,7 @@ class Sessions(LockCase):
 
         watcher = threading.Thread(target=watch)
         watcher.start()
-        until = time.monotonic() + 1.2
+        until = time.monotonic() + 2.4
         while time.monotonic() < until:
             self.assertFalse(try_lock(self.b, self.name)["granted"])
         self.a.lock.force_release(self.name, "enough")

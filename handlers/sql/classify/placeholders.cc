@@ -1,6 +1,7 @@
 #include "handlers/sql/classify/placeholders.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "rpc/fault.h"
@@ -62,10 +63,22 @@ std::size_t skip_quoted(std::string_view text, std::size_t at) {
   return at;
 }
 
-// Calls `plain(i)` for each character outside of quotes; it answers where to go on.
+constexpr std::string_view kTelling = "-/'\"$?:";  // all others mean nothing to us
+
+constexpr std::array<bool, 256> kTells = [] {
+  std::array<bool, 256> table{};
+  for (const char c : kTelling) table[static_cast<unsigned char>(c)] = true;
+  return table;
+}();
+
+// Calls `plain(i)` for each of the telling characters outside of quotes; it answers where to go on.
 template <class F>
 void outside_quotes(std::string_view text, F plain) {
   for (std::size_t i = 0; i < text.size();) {
+    if (!kTells[static_cast<unsigned char>(text[i])]) {
+      ++i;
+      continue;
+    }
     const std::size_t end = skip_quoted(text, i);
     i = end > i ? end : plain(i);
   }
