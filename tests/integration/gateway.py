@@ -32,9 +32,9 @@ def wait_for(condition, what, seconds=20):
 
 
 class Gateway:
-    def __init__(self, *arguments, probe=True, data=None, environment=None, config=None, wrap=()):
+    def __init__(self, *arguments, probe=True, data=None, environment=None, config=None, wrap=(), port=None):
         self.folder = tempfile.TemporaryDirectory(prefix="sluice-test-")
-        self.port, zerorpc = free_port(), free_port()
+        self.port, zerorpc = port or free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.endpoint = f"tcp://127.0.0.1:{zerorpc}"
         self.data = data or os.path.join(self.folder.name, "test.db")
