@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "handlers/id/digits.h"
 #include "rpc/nearest.h"
 
 namespace sluice::id {
@@ -13,17 +14,21 @@ Value form(std::int64_t id, As as) { return as == As::integer ? Value(id) : deci
 // The ids of a block as the caller wants them; a range is the rows of ids that follow each other: [first, last] of each tick.
 Value block_answer(const Generator& from, const Snowflake::Block& block, As as) {
   Value::Array out;
-  if (as == As::range) {
-    const std::int64_t per_tick = from.space().layout.per_tick();
-    for (std::int64_t at = 0; at < block.count;) {
-      const std::int64_t row = std::min(block.count - at, per_tick - (block.first + at) % per_tick);
-      out.emplace_back(Value::Array{decimal(from.id(block, at)), decimal(from.id(block, at + row - 1))});
-      at += row;
+  if (as != As::range) out.reserve(static_cast<std::size_t>(block.count));
+  const std::int64_t per_tick = from.space().layout.per_tick();
+  for (std::int64_t at = 0; at < block.count;) {
+    const std::int64_t row = std::min(block.count - at, per_tick - (block.first + at) % per_tick);
+    const std::int64_t first = from.id(block, at);
+    at += row;
+    if (as == As::range) {
+      out.emplace_back(Value::Array{decimal(first), decimal(first + row - 1)});
+    } else if (as == As::integer) {
+      for (std::int64_t i = 0; i < row; ++i) out.emplace_back(first + i);
+    } else {
+      Digits digits(first);
+      for (std::int64_t i = 0; i < row; ++i, digits.count_up()) out.emplace_back(std::string(digits.text()));
     }
-    return out;
   }
-  out.reserve(static_cast<std::size_t>(block.count));
-  for (std::int64_t i = 0; i < block.count; ++i) out.push_back(form(from.id(block, i), as));
   return out;
 }
 
