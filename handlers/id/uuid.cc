@@ -124,8 +124,10 @@ Uuids::Uuids() : clock_sequence_(static_cast<std::uint16_t>(random_word())), nod
 std::uint64_t Uuids::gregorian() {
   const timespec t = wall();
   const std::uint64_t now = static_cast<std::uint64_t>(t.tv_sec) * 10'000'000 + static_cast<std::uint64_t>(t.tv_nsec) / 100 + kGregorianToUnix;
-  const std::lock_guard lock(mutex_);
-  return last_ = now > last_ ? now : last_ + 1;
+  std::uint64_t last = last_.load(std::memory_order_relaxed), next = 0;
+  do next = now > last ? now : last + 1;
+  while (!last_.compare_exchange_weak(last, next, std::memory_order_relaxed));
+  return next;
 }
 
 Uuid Uuids::v1() {
@@ -163,12 +165,12 @@ Uuid Uuids::v7() {
   random_octets(random, 10);  // 64 bits for the tail, 16 for the counter's beginning
   const timespec t = wall();
   const std::uint64_t now = static_cast<std::uint64_t>(t.tv_sec) * 1000 + static_cast<std::uint64_t>(t.tv_nsec) / 1'000'000;
+  std::uint64_t last = seven_.load(std::memory_order_relaxed);
   Uuid7State state;
-  {
-    const std::lock_guard lock(mutex_);
-    seven_.next(now, static_cast<std::uint32_t>(random[1] & 0xffff));
-    state = seven_;
-  }
+  do {
+    state = {last >> 12, static_cast<std::uint32_t>(last & 0xfff)};
+    state.next(now, static_cast<std::uint32_t>(random[1] & 0xffff));
+  } while (!seven_.compare_exchange_weak(last, state.ms << 12 | state.counter, std::memory_order_relaxed));
   Uuid out;
   put(out, 0, 6, state.ms);
   put(out, 6, 2, state.counter);

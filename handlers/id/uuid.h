@@ -2,8 +2,8 @@
 // UUIDs of RFC 9562 (versions 1, 4, 6 and 7) and ULIDs, made without a store.
 
 #include <array>
+#include <atomic>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,7 +32,7 @@ struct Uuid7State {
   void next(std::uint64_t now_ms, std::uint32_t random) noexcept;
 };
 
-// From any thread.
+// From any thread, and no thread waits for another.
 class Uuids {
  public:
   Uuids();
@@ -44,9 +44,8 @@ class Uuids {
  private:
   std::uint64_t gregorian();  // 100 ns since 1582-10-15, never twice the same
 
-  std::mutex mutex_;
-  Uuid7State seven_;
-  std::uint64_t last_ = 0;
+  std::atomic<std::uint64_t> seven_{0};  // ms << 12 | counter: what version 7 gave last
+  std::atomic<std::uint64_t> last_{0};   // what gregorian() gave last
   std::uint16_t clock_sequence_;
   std::uint64_t node_;
 };
