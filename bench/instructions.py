@@ -1,10 +1,11 @@
 """User instructions per call, by callgrind: the slope between a short and a long run, so that the start cancels.
 
 Repeatable to a fraction of a percent, whatever else the machine does. As a test:
-    instructions.py --gate CALL MOST     exits 1 when CALL (xmlrpc-add, zerorpc-add) costs more than MOST
+    instructions.py --gate CALL MOST     exits 1 when CALL (xmlrpc-add, zerorpc-add, ...) costs more than MOST
 """
 
 import argparse
+import json
 import re
 import socket
 import sys
@@ -33,8 +34,21 @@ def xmlrpc_calls(port, count):
                 raise RuntimeError(f"wrong answer: {answer!r}")
 
 
-def zerorpc_calls(endpoint, count):
-    harness.output([harness.build_dir() / "zerorpc_load", "--endpoint", endpoint, "--connections", 1, "--window", 1, "--calls", count])
+# Calls over zerorpc: window, method, arguments, and what is called before. With many in flight, as bench/run compares them.
+ZERORPC = {
+    "zerorpc-add": (1, "add", [3, 4], None),
+    "zerorpc-add-64": (64, "add", [3, 4], None),
+    "zerorpc-id.next-64": (64, "id.next", [], None),
+    "zerorpc-id.segment-64": (64, "id.segment", ["bench"], ["id.create", '"bench"', '{"step": 100000}']),
+}
+
+
+def zerorpc_calls(endpoint, count, kind):
+    window, method, arguments, before = ZERORPC[kind]
+    if before:
+        harness.output([harness.build_dir() / "sluice", "call", endpoint, *before])
+    harness.output([harness.build_dir() / "zerorpc_load", "--endpoint", endpoint, "--connections", 1, "--window", window, "--calls", count,
+                    "--method", method, "--args", json.dumps(arguments)])
 
 
 def instructions(run):
@@ -50,7 +64,7 @@ def instructions(run):
 
 def per_call(kind, short=300, long=2300):
     def run(count):
-        return lambda http, endpoint: xmlrpc_calls(http, count) if kind == "xmlrpc-add" else zerorpc_calls(endpoint, count)
+        return lambda http, endpoint: xmlrpc_calls(http, count) if kind == "xmlrpc-add" else zerorpc_calls(endpoint, count, kind)
 
     return (instructions(run(long)) - instructions(run(short))) / (long - short)
 
@@ -69,7 +83,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gate", nargs=2, metavar=("CALL", "MOST"))
     options = parser.parse_args()
-    kinds = [options.gate[0]] if options.gate else ["xmlrpc-add", "zerorpc-add"]
+    kinds = [options.gate[0]] if options.gate else ["xmlrpc-add", *ZERORPC]
     failed = False
     for kind in kinds:
         figure = per_call(kind)
