@@ -104,6 +104,23 @@ class Losses(IdCase):
         other = self.gateway()
         self.rises([*before, *ids(proxy(other).id.batch(1000, {"as": "range"}))])
 
+    def test_a_mark_is_remembered_by_every_gateway_that_was_told_of_it(self):
+        """One of which the clock was an hour ahead is gone with its files; another met the server after it."""
+        wall = Wall()
+        wall.step("+3000")
+        witness = self.gateway('gateway = "witness"\n')
+        proxy(witness).id.next()
+        with self.store.gateway("", wall.environment) as ahead:
+            before = ids(proxy(ahead).id.batch(1000, {"as": "range"}))
+            ahead.kill()
+        mark = proxy(witness).id.stats()["mark"]
+        wait_for(lambda: answer(witness) and proxy(witness).id.stats()["mark"] > mark, "a mark that is written after that of the other")
+        self.redis.do(0, "flushall")
+        wait_for(lambda: self.is_noticed(witness), "the loss to be noticed")
+        newcomer = self.gateway('gateway = "newcomer"\n')
+        wait_for(lambda: answer(newcomer), "ids after the loss", 40)
+        self.rises([*before, *ids(proxy(newcomer).id.batch(1000, {"as": "range"}))])
+
     def test_tags_and_sequences_are_refused_until_someone_says_where_they_go_on(self):
         a, b = proxy(self.gateway()), proxy(self.gateway("tag_wait_ms = 500\n"))
         a.id.create("kept", {"step": 10})
@@ -126,14 +143,15 @@ class Losses(IdCase):
         self.assertEqual(int(a.id.sequence("kept")), last + 1)
 
     def test_a_tag_of_an_older_snapshot_never_goes_down(self):
-        g = proxy(self.gateway())
+        server = self.gateway()
+        g = proxy(server)
         g.id.create("kept", {"start": 100, "step": 10})
         g.id.segment("kept", 30)
         self.redis.do(0, "save")
         g.id.segment("kept", 30)
         self.redis.kill(0)
         self.redis.start(0)
-        wait_for(lambda: self.redis.do(0, "hget", "sluice:ids", "epoch") == "2", "the loss to be noticed")
+        wait_for(lambda: self.is_noticed(server), "the loss to be noticed")
         self.fault("but that all below", g.id.create, "kept", {"start": 101, "anew": True})
         self.assertTrue(g.id.create("kept", {"start": 1000, "anew": True})["created"])
 

@@ -34,7 +34,10 @@ local top, floor, floored = tonumber(marks[1] or 0), tonumber(marks[2] or 0), ma
 -- The gateway's own mark goes up with that of its worker, so that its next start is above whatever worker id it gets.
 local function raise(gateway, mark)
   if mark > marked(gateway) then redis.call('HSET', KEYS[2], 'g' .. gateway, text(mark)) end
-  if mark > top then redis.call('HSET', KEYS[1], 'top', text(mark)) end
+  if mark > top then
+    top = mark
+    redis.call('HSET', KEYS[1], 'top', text(top))
+  end
 end
 )";
 
@@ -59,7 +62,7 @@ for worker = 0, workers - 1 do
     local start = math.max(least, row[MARK], marked(gateway), floor)
     keep(worker, {row[EPOCH] + 1, data, start + window, now + lease, instance, gateway, start})
     raise(gateway, start + window)
-    return {'claimed', worker, row[EPOCH] + 1, start, start + window}
+    return {'claimed', worker, row[EPOCH] + 1, start, start + window, top}
   end
   soonest = math.min(soonest, row[EXPIRES] - now)
 end
@@ -82,7 +85,7 @@ row[MARK] = math.max(row[MARK], mark)
 row[EXPIRES] = now + lease
 keep(worker, row)
 raise(gateway, row[MARK])
-return {'kept', 1}
+return {'kept', 1, top}
 )";
 
 constexpr const char* kRelease = R"(

@@ -21,6 +21,7 @@ std::string sequence_key(const std::string& tag) { return "sluice:id:sequence:" 
 RedisStore::RedisStore(Loop& home, const redis::Address& address, Options options)
     : options_(std::move(options)), file_(home, options_.file + "-marks", "sluice-marks-1"), link_(home, address, {}), guard_(link_, kServer, options_.file, 0) {
   std::istringstream(file_.found()) >> top_;
+  kept_ = top_;
   guard_.start([this] { raise(); });
 }
 
@@ -41,9 +42,16 @@ std::optional<Fault> RedisStore::will_last(std::int64_t ms) {
   }
 }
 
-void RedisStore::remember(std::int64_t mark_ms, UniqueFunction<void(const Fault*)> done) {
-  top_ = std::max(top_, mark_ms);
-  file_.keep([this] { return " " + std::to_string(top_) + "\n"; }, std::move(done));
+template <class Outcome>
+UniqueFunction<void(Outcome)> RedisStore::remembered(UniqueFunction<void(Outcome)> done) {
+  return [this, done = std::move(done)](Outcome outcome) mutable {
+    if (top_ <= kept_) return done(std::move(outcome));
+    file_.keep([this] { return " " + std::to_string(top_) + "\n"; }, [this, top = top_, outcome = std::move(outcome), done = std::move(done)](const Fault* failed) mutable {
+      if (failed) return done(*failed);
+      kept_ = std::max(kept_, top);
+      done(std::move(outcome));
+    });
+  };
 }
 
 void RedisStore::claim(Claim claim, UniqueFunction<void(Claimed)> done) {
@@ -56,21 +64,14 @@ void RedisStore::claim(Claim claim, UniqueFunction<void(Claimed)> done) {
                   std::to_string(claim.window_ms),
                   std::to_string(claim.lease_ms)};
   Words keys{space_key(claim.space)};
-  UniqueFunction<void(Claimed)> remembered = [this, done = std::move(done)](Claimed claimed) mutable {
-    const auto* tenure = std::get_if<Tenure>(&claimed);
-    if (!tenure) return done(std::move(claimed));
-    remember(tenure->mark_ms, [done = std::move(done), tenure = *tenure](const Fault* failed) mutable {
-      if (failed) return done(*failed);
-      done(tenure);
-    });
-  };
   auto read = [this, claim = std::move(claim)](const Told& told) -> Claimed {
     if (told.is("closed")) return closed(link_.address().name, told);
     if (told.is("layout")) return another_layout(claim, told.text(1));
     if (told.is("exhausted")) return Exhausted{std::max<std::int64_t>(told.number(1), 1)};
+    top_ = std::max(top_, told.number(5));
     return Tenure{told.number(1), told.number(2), told.number(3), told.number(4)};
   };
-  guard_.call(scripts().claim, std::move(keys), std::move(arguments), options_.limit, reading(std::move(remembered), std::move(read)));
+  guard_.call(scripts().claim, std::move(keys), std::move(arguments), options_.limit, reading(remembered(std::move(done)), std::move(read)));
 }
 
 void RedisStore::keep(const redis::Script& script, Extend extend, Words more, UniqueFunction<void(Extended)> done) {
@@ -78,6 +79,7 @@ void RedisStore::keep(const redis::Script& script, Extend extend, Words more, Un
   std::ranges::move(more, std::back_inserter(arguments));
   auto read = [this](const Told& told) -> Extended {
     if (told.is("closed")) return closed(link_.address().name, told);
+    top_ = std::max(top_, told.number(2));
     return Kept{told.number(1) == 1};
   };
   guard_.call(script, {space_key(extend.space)}, std::move(arguments), options_.limit, reading(std::move(done), read));
@@ -86,15 +88,7 @@ void RedisStore::keep(const redis::Script& script, Extend extend, Words more, Un
 void RedisStore::extend(Extend extend, UniqueFunction<void(Extended)> done) {
   if (const auto fault = will_last(extend.lease_ms)) return done(*fault);
   Words lease{std::to_string(extend.lease_ms)};
-  const std::int64_t mark = extend.mark_ms;
-  keep(scripts().extend, std::move(extend), std::move(lease), [this, mark, done = std::move(done)](Extended extended) mutable {
-    const auto* kept = std::get_if<Kept>(&extended);
-    if (!kept || !kept->kept) return done(std::move(extended));
-    remember(mark, [done = std::move(done)](const Fault* failed) mutable {
-      if (failed) return done(*failed);
-      done(Kept{true});
-    });
-  });
+  keep(scripts().extend, std::move(extend), std::move(lease), remembered(std::move(done)));
 }
 
 void RedisStore::release(Extend extend, UniqueFunction<void(Extended)> done) { keep(scripts().release, std::move(extend), {}, std::move(done)); }

@@ -33,13 +33,15 @@ class RedisStore final : public Store {
  private:
   std::optional<Fault> will_last(std::int64_t ms);
   void raise();
-  // `done` is called when the mark is in the file.
-  void remember(std::int64_t mark_ms, UniqueFunction<void(const Fault* failed)> done);
+  // Answers when the highest mark that was told of is in the file.
+  template <class Outcome>
+  UniqueFunction<void(Outcome)> remembered(UniqueFunction<void(Outcome)> done);
   void keep(const redis::Script&, Extend, redis::Words more, UniqueFunction<void(Extended)>);
 
   const Options options_;
   KeptFile file_;
-  std::int64_t top_ = 0;  // the highest mark that this gateway was ever given
+  std::int64_t top_ = 0;  // the highest mark of any gateway that this one was told of
+  std::int64_t kept_ = 0;  // the same, in the file
   redis::Link link_;
   redis::Guard guard_;
 };
