@@ -1,5 +1,5 @@
 // Pairs of lock.acquire and lock.release a second over XML-RPC, by so many callers that each have a connection and a lock.
-//   lock_load --port 4242 --callers 64 --seconds 3
+//   lock_load --port 4242 --callers 64 --seconds 3 [--db SPACE]
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -28,9 +28,11 @@ std::string request(const std::string& body) {
 
 std::string text(const std::string& value) { return "<value><string>" + value + "</string></value>"; }
 
+std::string member(const std::string& name, const std::string& value) { return "<member><name>" + name + "</name>" + text(value) + "</member>"; }
+
 struct Caller {
   int fd = -1;
-  std::string name, owner, acquire, answer;
+  std::string name, owner, acquire, answer, db;
   bool releasing = false;
 
   void send(const std::string& bytes) {
@@ -56,8 +58,12 @@ struct Caller {
     const std::string token = answer.substr(digit, answer.find('<', digit) - digit);
     answer.clear();
     releasing = true;
-    send(request("<methodCall><methodName>lock.release</methodName><params><param>" + text(name) + "</param><param>" + text(owner) + "</param><param>" + text(token) +
-                 "</param></params></methodCall>"));
+    if (db.empty())
+      send(request("<methodCall><methodName>lock.release</methodName><params><param>" + text(name) + "</param><param>" + text(owner) + "</param><param>" + text(token) +
+                   "</param></params></methodCall>"));
+    else
+      send(request("<methodCall><methodName>lock.release</methodName><params><param><value><struct>" + member("name", name) + member("owner", owner) + member("token", token) +
+                   member("db", db) + "</struct></value></param></params></methodCall>"));
     return false;
   }
 };
@@ -85,8 +91,9 @@ int main(int argc, char** argv) {
     ::epoll_ctl(epoll, EPOLL_CTL_ADD, caller.fd, &event);
     caller.name = "lock-" + std::to_string(i);
     caller.owner = "caller-" + std::to_string(i);
-    caller.acquire = request("<methodCall><methodName>lock.acquire</methodName><params><param>" + text(caller.name) + "</param><param><value><struct><member><name>owner</name>" +
-                             text(caller.owner) + "</member></struct></value></param></params></methodCall>");
+    caller.db = options["--db"];
+    caller.acquire = request("<methodCall><methodName>lock.acquire</methodName><params><param>" + text(caller.name) + "</param><param><value><struct>" +
+                             member("owner", caller.owner) + (caller.db.empty() ? "" : member("db", caller.db)) + "</struct></value></param></params></methodCall>");
     caller.send(caller.acquire);
   }
   const auto start = std::chrono::steady_clock::now();

@@ -143,10 +143,11 @@ void RedlockStore::settle_debts(std::size_t i) {
   }
 }
 
-// A hybrid logical clock: the wall clock's milliseconds, and never lower than what was proposed or seen.
+// A hybrid logical clock: the wall clock's sixteenths of a millisecond, and never lower than what was proposed or seen. A busy gateway
+// does not run ahead of the time by that, which would make others propose too little; 48 bits of it last until the year 2527.
 Token RedlockStore::propose() {
-  const auto wall = std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-  const Token at = first_token(last_ >> 48) + wall;
+  const auto wall = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  const Token at = first_token(last_ >> 48) + wall * 16 / 1000;
   return last_ = std::max(last_ + 1, at);
 }
 
