@@ -226,8 +226,8 @@ void RedlockStore::start(std::shared_ptr<Attempt> attempt) {
         }
       }
       if (attempt->number != number) return;  // it was taken back, and asked anew
-      if (attempt->decided && !in_vain && vote.kind == Vote::Kind::absent) return retract(*attempt, i);
-      if (attempt->decided || attempt->rounds > 0) return late(*attempt, i, vote);
+      if (attempt->rounds > 0) return;  // what it says to being told a token counts now
+      if (attempt->decided) return in_vain ? void() : late(*attempt, i, vote);
       attempt->votes[i] = std::move(vote);
       attempt->why[i] = std::move(why);
       attempt->asked_in_vain[i] = in_vain;
@@ -253,8 +253,9 @@ void RedlockStore::count(std::shared_ptr<Attempt> attempt) {
         grants.push_back({attempt->request.names[i], agreed.token, agreed.count, safe(attempt->sent, agreed.left), durable >= attempt->enough});
       }
       for (std::size_t i = 0; i < masters_.size(); ++i) {
-        if (attempt->votes[i].kind == Vote::Kind::granted) late(*attempt, i, attempt->votes[i]);
-        if (attempt->votes[i].kind == Vote::Kind::absent) retract(*attempt, i);
+        const Vote& vote = attempt->votes[i];
+        const bool open = vote.kind == Vote::Kind::none || vote.kind == Vote::Kind::silent;
+        if (!open || attempt->rounds > 0) late(*attempt, i, vote);  // else when it answers
       }
       return finish(*attempt, std::move(grants));
     }
@@ -319,11 +320,17 @@ void RedlockStore::settle(std::shared_ptr<Attempt> attempt) {
   }
 }
 
-// A master that granted another token or count than the one it came to is told, so that releases find the lease there too.
+// A master that has come to another token, or may have, takes no part: releases would not find the lease there. Nor can it be told better,
+// since the lease may have been given back meanwhile. A renewal makes up for it.
 void RedlockStore::late(const Attempt& attempt, std::size_t i, const Vote& vote) {
-  if (vote.kind != Vote::Kind::granted || attempt.leases.empty()) return;
-  for (std::size_t name = 0; name < vote.grants.size(); ++name)
-    if (vote.grants[name].token != attempt.leases[name].token || vote.grants[name].count != attempt.leases[name].count) return tell(attempt, i);
+  if (attempt.leases.empty()) return;  // it came to nothing, and was taken back
+  if (vote.kind != Vote::Kind::granted) return retract(attempt, i);
+  bool counts_otherwise = false;
+  for (std::size_t name = 0; name < vote.grants.size(); ++name) {
+    if (vote.grants[name].token != attempt.leases[name].token) return retract(attempt, i);
+    counts_otherwise |= vote.grants[name].count != attempt.leases[name].count;
+  }
+  if (counts_otherwise) tell(attempt, i);
 }
 
 void RedlockStore::tell(const Attempt& attempt, std::size_t i) {
@@ -339,7 +346,7 @@ void RedlockStore::retract(const Attempt& attempt) {
 
 // One that did not answer in time has no part in a lease that others granted either: it may read the request when the lease is long over.
 void RedlockStore::retract(const Attempt& attempt, std::size_t i) {
-  if (attempt.asked_in_vain[i]) return;
+  if (attempt.asked_in_vain[i]) return;  // nothing of it is there
   const Server& server = masters_[i]->server;
   Words keys{server.undone(attempt.nonce, attempt.request.names.front())};
   for (const std::string& name : attempt.request.names) keys.push_back(server.key(name));
