@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import time
 import unittest
 import xmlrpc.client
 
@@ -154,6 +155,33 @@ class Losses(IdCase):
         wait_for(lambda: self.is_noticed(server), "the loss to be noticed")
         self.fault("but that all below", g.id.create, "kept", {"start": 101, "anew": True})
         self.assertTrue(g.id.create("kept", {"start": 1000, "anew": True})["created"])
+
+    def test_a_frozen_server_hangs_nobody(self):
+        server = self.gateway("wait_ms = 500\n")
+        before = ids(proxy(server).id.batch(1000, {"as": "range"}))
+        self.redis.freeze(0)
+        try:
+            slowest = 0.0
+
+            def refused():
+                nonlocal slowest
+                started = time.monotonic()
+                given = answer(server)
+                slowest = max(slowest, time.monotonic() - started)
+                if given:
+                    before.append((int(given),) * 2)
+                return not given
+
+            wait_for(refused, "the end of what is below the mark")
+            started = time.monotonic()
+            with self.assertRaises(xmlrpc.client.Fault):
+                proxy(server).id.sequence("frozen")
+            self.assertLess(max(slowest, time.monotonic() - started), 3)
+        finally:
+            self.redis.thaw(0)
+        wait_for(lambda: answer(server), "ids after the server went on")
+        self.rises([*before, *ids(proxy(server).id.batch(1000, {"as": "range"}))])
+        self.assertTrue(int(proxy(server).id.sequence("frozen")))
 
     def test_a_copy_of_a_gateways_files_is_harmless_and_the_same_files_are_refused(self):
         data, copy = fresh("data"), fresh("copy")

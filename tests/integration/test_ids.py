@@ -117,7 +117,8 @@ class Surface(IdCase):
         self.fault("1000000 ids at most", self.g.id.batch, 1_000_001)
         self.fault("call it several times", self.g.id.batch, 200_000, {"space": "js"})
         self.fault("1, 4, 6 and 7", self.g.id.uuid, 3)
-        self.fault("none is configured", self.g.id.redis, "a")
+        self.fault('none is configured: id.redis = "redis://HOST:PORT"', self.g.id.redis, "a")
+        self.fault("option 'anew' must be bool, not int", self.g.id.create, "a", {"anew": 1})
         self.fault("lower case letters", self.g.id.create, "a; DROP TABLE x")
 
     def test_stats_keep_the_names_of_pysnowflake(self):
