@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
 
 from gateway import Gateway, free_port  # noqa: E402
 from redis_masters import Redis  # noqa: E402
+from zookeeper_nodes import ZooKeeper  # noqa: E402
 
 SOURCE, BUILD = os.environ["SLUICE_SOURCE"], os.environ["SLUICE_BUILD"]
 EXAMPLES = os.path.join(SOURCE, "examples")
@@ -61,12 +62,14 @@ class Examples(unittest.TestCase):
 
     def test_locks(self):
         sold = ["bought: 10, sold out: 40, no lock: 0", "left: 0, sales: 10"]
-        with Redis(fsync=False) as redis:
-            spaces = f'["embedded=sqlite", "redis=redis://{redis.hosts()}/1"]'
-            with Gateway(data=gateway.data, config=f"[lock]\nspaces = {spaces}\n") as second:
+        with Redis(replicas=2, fsync=False) as redis, ZooKeeper(replicas=0, fsync=False) as zookeeper:
+            spaces = {"embedded": "sqlite", "redis": f"redis://{redis.hosts([0])}/1", "redlock": f"redlock://{redis.hosts()}", "zookeeper": f"zookeeper://{zookeeper.hosts()}/shop"}
+            config = f"[lock]\nspaces = {[f'{name}={backend}' for name, backend in spaces.items()]}\n"
+            with Gateway(data=gateway.data, config=config) as second, Gateway(data=gateway.data, config=config) as third:
                 self.assertEqual(self.python("3_locks/seckill.py", gateway.url, second.url), sold)
-                for space in ("embedded", "redis"):
-                    self.assertEqual(self.python("3_locks/seckill.py", "--db", space, second.url), sold)
+                for space in spaces:  # rows of a database server: test_lock_postgres.py, test_lock_mariadb.py
+                    with self.subTest(space):
+                        self.assertEqual(self.python("3_locks/seckill.py", "--db", space, second.url, third.url), sold)
 
     def test_ids(self):
         lines = self.python("4_ids/ids.py", gateway.url)

@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
 
 import lock_cases  # noqa: E402
 from gateway import Gateway  # noqa: E402
-from lock_cases import Contention, Faults, ServerCrash, Sessions, Surface, Time, setUpModule  # noqa: E402, F401
+from lock_cases import Contention, Example, Faults, ServerCrash, Sessions, Surface, Time, setUpModule  # noqa: E402, F401
 from mariadb import MariaDB  # noqa: E402
 
 
