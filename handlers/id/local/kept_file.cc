@@ -47,40 +47,31 @@ std::optional<std::string> unsealed(const std::string& format, std::string_view 
 
 }  // namespace
 
-KeptFile::KeptFile(Loop& home, std::string file, std::string format) : home_(home), file_(std::move(file)), format_(std::move(format)) {
-  fd_ = ::open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd_ < 0) throw failed(file_, "opened");
-  try {
-    if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
-      if (errno != EWOULDBLOCK) throw failed(file_, "locked");
-      throw Fault(Fault::Kind::conflict, "the file '" + file_ + "' is used by another gateway, whose marks are in it; give each gateway an id.file of its own, and a worker id if it is "
-                                             "the configuration that gives it (id.backend)");
-    }
-    read();
-    // A file is there after a crash only when its folder says so.
-    const auto folder = std::filesystem::absolute(file_).parent_path();
-    const int of = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (of < 0) throw failed(folder.string(), "opened");
-    const bool synced = ::fsync(of) == 0;
-    ::close(of);
-    if (!synced) throw failed(folder.string(), "synced");
-  } catch (...) {
-    ::close(fd_);
-    throw;
-  }
+KeptFile::Descriptor::~Descriptor() {
+  if (fd >= 0) ::close(fd);
 }
 
-KeptFile::~KeptFile() {
-  alive_.reset();
-  // The file is closed when the last write is through: the writer is joined first.
-  writer_.run([fd = fd_] { ::close(fd); });
+KeptFile::KeptFile(Loop& home, std::string file, std::string format)
+    : home_(home), file_(std::move(file)), format_(std::move(format)), open_(::open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+  if (open_.fd < 0) throw failed(file_, "opened");
+  if (::flock(open_.fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) throw failed(file_, "locked");
+    throw Fault(Fault::Kind::conflict, "the file '" + file_ + "' is used by another gateway, whose marks are in it; give each gateway an id.file of its own, and a worker id if it is "
+                                           "the configuration that gives it (id.backend)");
+  }
+  read();
+  // A file is there after a crash only when its folder says so.
+  const auto path = std::filesystem::absolute(file_).parent_path();
+  const Descriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (folder.fd < 0) throw failed(path.string(), "opened");
+  if (::fsync(folder.fd) != 0) throw failed(path.string(), "synced");
 }
 
 void KeptFile::read() {
   std::string place(kPlace, '\0');
   bool any = false, good = false;
   for (const off_t at : {off_t{0}, static_cast<off_t>(kPlace)}) {
-    const ssize_t got = ::pread(fd_, place.data(), kPlace, at);
+    const ssize_t got = ::pread(open_.fd, place.data(), kPlace, at);
     if (got < 0) throw failed(file_, "read");
     any = any || got > 0;
     const auto text = unsealed(format_, std::string_view(place).substr(0, static_cast<std::size_t>(got)));
@@ -109,7 +100,7 @@ void KeptFile::write_next(UniqueFunction<std::string()> content) {
   writing_ = true;
   ++written_;
   std::string text = sealed(format_, std::to_string(written_) + content());
-  writer_.run([this, text = std::move(text), at = static_cast<off_t>(written_ % 2) * static_cast<off_t>(kPlace), fd = fd_,
+  writer_.run([this, text = std::move(text), at = static_cast<off_t>(written_ % 2) * static_cast<off_t>(kPlace), fd = open_.fd,
                alive = std::weak_ptr<bool>(alive_), done = std::exchange(waiting_, {})]() mutable {
     std::optional<Fault> fault;
     if (text.size() > kPlace)

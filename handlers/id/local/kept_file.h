@@ -21,7 +21,6 @@ class KeptFile {
   // Makes the file when it is not there. `format` is the first word in it, and says what kind of text that is. Throws Fault:
   // unavailable when the file cannot be used, conflict when another gateway uses it, or it is damaged or of another kind.
   KeptFile(Loop& home, std::string file, std::string format);
-  ~KeptFile();
 
   const std::string& name() const noexcept { return file_; }
   const std::string& found() const noexcept { return found_; }  // the text at the start; empty: there was none
@@ -31,19 +30,26 @@ class KeptFile {
   void keep(UniqueFunction<std::string()> content, Written done);
 
  private:
+  struct Descriptor {
+    explicit Descriptor(int fd) noexcept : fd(fd) {}
+    ~Descriptor();
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    const int fd;  // -1: none
+  };
   void read();
   void write_next(UniqueFunction<std::string()> content);
 
   Loop& home_;
   const std::string file_, format_;
-  int fd_ = -1;
+  const Descriptor open_;
   std::int64_t written_ = 0;  // how often; odd and even ones have places of their own
   std::string found_;
   bool writing_ = false;
   UniqueFunction<std::string()> content_;  // of the next write
   std::vector<Written> waiting_;           // for it
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-  Workers writer_{1};  // last, so that it ends before what it writes goes
+  Workers writer_{1};  // last, so that it is through before the file is closed and what it writes goes
 };
 
 }  // namespace sluice::id
