@@ -4,7 +4,6 @@
 #include <string>
 #include <string_view>
 
-#include "rpc/clock.h"
 #include "rpc/value.h"
 
 namespace sluice {
@@ -12,7 +11,6 @@ namespace sluice {
 struct Call {
   std::string method;
   Value::Array args;
-  Deadline deadline = kNoDeadline;  // the transport answers deadline_exceeded then and cancels the work
   std::string_view transport;       // "xmlrpc", "zerorpc"; a literal
 };
 

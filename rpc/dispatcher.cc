@@ -67,10 +67,7 @@ void Dispatcher::admitted(const Method& wanted, Call& call, Reply reply) const {
     reply.count_in(in_flight_);
   }
   if (method->blocking && workers_)
-    return workers_->run([this, method, call = std::move(call), reply = std::move(reply)]() mutable {
-      if (reply.cancelled()) return reply(Fault(Fault::Kind::cancelled, "the caller is gone"));
-      run(*method, call, std::move(reply));
-    });
+    return workers_->call(std::move(reply), [this, method, call = std::move(call)](Reply&& reply) mutable { run(*method, call, std::move(reply)); });
   run(*method, call, std::move(reply));
 }
 

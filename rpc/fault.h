@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -61,6 +62,8 @@ class Fault : public std::exception {
   const Value::Struct& detail() const noexcept { return detail_; }
   std::string_view exception_name() const noexcept;  // what zerorpc calls it; valid while the Fault lives
   int xmlrpc_code() const noexcept;
+  // When trying again may help: "retry_after_ms" of the detail, or a second after any other overload.
+  std::optional<std::int64_t> retry_after_ms() const noexcept;
 
   // What an XML-RPC faultString says: an application's error carries its name, as Python prints it.
   std::string xmlrpc_string() const;
@@ -117,6 +120,11 @@ inline std::string_view Fault::exception_name() const noexcept {
   return name_.empty() ? codes(kind_).zerorpc : std::string_view(name_);
 }
 inline int Fault::xmlrpc_code() const noexcept { return codes(kind_).xmlrpc; }
+inline std::optional<std::int64_t> Fault::retry_after_ms() const noexcept {
+  for (const auto& [key, value] : detail_)
+    if (const auto* ms = value.get_if<std::int64_t>(); ms && key == "retry_after_ms") return *ms;
+  return kind_ == Kind::overloaded ? std::optional<std::int64_t>(1000) : std::nullopt;
+}
 inline std::string Fault::xmlrpc_string() const { return name_.empty() ? message_ : name_ + ": " + message_; }
 
 }  // namespace sluice

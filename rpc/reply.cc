@@ -1,6 +1,7 @@
 #include "rpc/reply.h"
 
 #include <exception>
+#include <functional>
 #include <utility>
 
 namespace sluice {
@@ -9,6 +10,8 @@ namespace {
 thread_local Reply::Rescue* innermost = nullptr;
 
 }  // namespace
+
+std::uint64_t Responder::party() const noexcept { return principal_ ? std::hash<std::string_view>{}(principal_->name()) : party_; }
 
 void Responder::cancel() noexcept {
   if (cancelled_.exchange(true, std::memory_order_relaxed)) return;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <variant>
 
+#include "rpc/clock.h"
 #include "rpc/fault.h"
 #include "rpc/function.h"
 #include "rpc/loop.h"
@@ -34,6 +35,15 @@ class Responder {
   const std::shared_ptr<const Principal>& principal() const noexcept { return principal_; }
   void set_principal(std::shared_ptr<const Principal> principal) noexcept { principal_ = std::move(principal); }
 
+  // When the call is cancelled, whatever has become of it: whoever would run it later need not. Set before the Reply is made.
+  Deadline deadline() const noexcept { return deadline_; }
+  void set_deadline(Deadline deadline) noexcept { deadline_ = deadline; }
+
+  // Whose call it is, where callers are served in turns: the principal's, or else the connection's, which the transport numbers.
+  // 0: the gateway's own.
+  std::uint64_t party() const noexcept;
+  void set_party(std::uint64_t party) noexcept { party_ = party; }
+
  protected:
   // On loop(): the caller is gone or out of time. Work that asked to know is told; an answer that
   // still comes is to be dropped by respond(). Only the first call does anything.
@@ -58,6 +68,8 @@ class Responder {
   UniqueFunction<void()> on_cancel_;
   bool eager_ = false;
   std::shared_ptr<const Principal> principal_;
+  Deadline deadline_ = kNoDeadline;
+  std::uint64_t party_ = 0;
 };
 
 class Reply {
@@ -78,6 +90,8 @@ class Reply {
 
   Loop& loop() const noexcept { return to_->loop(); }
   const std::shared_ptr<const Principal>& principal() const noexcept { return to_->principal(); }
+  Deadline deadline() const noexcept { return to_->deadline(); }
+  std::uint64_t party() const noexcept { return to_->party(); }
   // Is the caller gone, or out of time? From any thread; long work asks now and then.
   bool cancelled() const noexcept { return to_->cancelled(); }
   // Only on loop(): `then` runs there when the caller goes before the answer. At most one. `eager`: what he waits for must not

@@ -19,6 +19,8 @@ class Multicall : public Responder, public std::enable_shared_from_this<Multical
         answer_(std::move(answer)),
         calls_(std::move(calls)) {
     set_principal(answer_.reply().principal());
+    set_deadline(answer_.reply().deadline());
+    set_party(answer_.reply().party());
     results_.reserve(calls_.size());
   }
 

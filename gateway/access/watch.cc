@@ -1,5 +1,6 @@
 #include "gateway/access/watch.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 
@@ -43,6 +44,8 @@ class Watch final : public Responder, public std::enable_shared_from_this<Watch>
   Watch(Reply outer, Watched call, Journal* journal)
       : Responder(outer.loop()), outer_(std::move(outer)), call_(std::move(call)), journal_(journal), started_(Clock::now()), time_(loop()) {
     set_principal(outer_.principal());
+    const std::int64_t ms = call_.user->role().call_ms;
+    set_deadline(ms > 0 ? std::min(outer_.deadline(), deadline_in(std::chrono::milliseconds(ms), started_)) : outer_.deadline());
     call_.user->usage().in_flight.fetch_add(1, std::memory_order_relaxed);
   }
   ~Watch() override { leave(); }

@@ -34,6 +34,7 @@ struct Settings {
   bool listen_without_authentication = false;
   std::int64_t threads = 0;  // 0: a core less than there are, at least one
   std::int64_t workers = 2;
+  std::size_t workers_waiting = 1000;
   std::int64_t drain_ms = 30'000;
   std::int64_t ready_ms = 0;  // between /ready saying no and the listeners' end
   bool probe = false;

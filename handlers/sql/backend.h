@@ -2,6 +2,7 @@
 // Backend: a database as the sql handler sees it: a primary and what reads may be sent to instead. It knows how to run a
 // statement, what a statement is, and how fresh its nodes are.
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -97,6 +98,12 @@ struct Work {
   Reply reply;
   UniqueFunction<void(Outcome, Reply)> done;
 };
+
+// The call's own limit of time, or the caller's option, whichever comes first.
+inline Deadline deadline_of(const Work& work, Clock::time_point arrived) {
+  if (work.options.timeout_ms <= 0) return work.reply.deadline();
+  return std::min(work.reply.deadline(), deadline_in(std::chrono::milliseconds(work.options.timeout_ms), arrived));
+}
 
 class Backend {
  public:

@@ -33,6 +33,32 @@ TEST(Reply, FromAnotherThreadArrivesOnTheCallersLoop) {
   EXPECT_EQ(caller->ticket, 7u);
 }
 
+class Somebody final : public Principal {
+ public:
+  explicit Somebody(std::string name) : name_(std::move(name)) {}
+  const std::string& name() const noexcept override { return name_; }
+  bool may_call(const Method&) const noexcept override { return true; }
+  bool may_use(std::string_view) const noexcept override { return true; }
+  bool may_write() const noexcept override { return true; }
+
+ private:
+  const std::string name_;
+};
+
+TEST(Reply, ThePartyIsThePrincipalOrElseTheConnection) {
+  Loop loop;
+  Caller one(loop), other(loop), own(loop);
+  one.set_party(7);
+  other.set_party(8);
+  EXPECT_EQ(one.party(), 7u);
+  EXPECT_EQ(own.party(), 0u);
+  one.set_principal(std::make_shared<Somebody>("ann"));
+  other.set_principal(std::make_shared<Somebody>("ann"));
+  own.set_principal(std::make_shared<Somebody>("bob"));
+  EXPECT_EQ(one.party(), other.party());
+  EXPECT_NE(one.party(), own.party());
+}
+
 TEST(Reply, DroppedUnansweredIsAnInternalFault) {
   Loop loop;
   auto caller = std::make_shared<Caller>(loop);

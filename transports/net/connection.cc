@@ -50,7 +50,9 @@ std::string_view reason(int status) {
 }  // namespace
 
 Connection::Connection(Shard& shard, int fd, std::unique_ptr<TlsStream> tls)
-    : Exchange(shard.loop), shard_(shard), fd_(fd), tls_(std::move(tls)), timer_(shard.loop) {}
+    : Exchange(shard.loop), shard_(shard), fd_(fd), tls_(std::move(tls)), timer_(shard.loop) {
+  set_party(reinterpret_cast<std::uintptr_t>(this));
+}
 
 Connection::~Connection() {
   if (fd_ < 0) return;

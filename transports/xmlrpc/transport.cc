@@ -7,10 +7,8 @@ namespace {
 
 // "Retry-After: 1\r\n" of a fault that says when; whole seconds, as HTTP has them (RFC 9110, 10.2.3).
 std::string retry_after(const Fault& fault) {
-  for (const auto& [key, value] : fault.detail())
-    if (key == "retry_after_ms")
-      if (const auto* ms = value.get_if<std::int64_t>()) return "Retry-After: " + std::to_string((*ms + 999) / 1000) + "\r\n";
-  return {};
+  const auto ms = fault.retry_after_ms();
+  return ms ? "Retry-After: " + std::to_string((*ms + 999) / 1000) + "\r\n" : std::string();
 }
 
 // The answer where there is no memory for the one that was wanted.
@@ -89,6 +87,7 @@ void Transport::run(std::string_view body, http::Exchange& exchange) {
     return answer(exchange, Fault::out_of_memory());
   }
   call.transport = name();
+  exchange.set_deadline(deadline_in(std::chrono::milliseconds(options_.call_ms), exchange.loop().now()));
   dispatcher_.call(call, Reply(exchange.shared_from_this(), exchange.ticket()));
 }
 
@@ -112,7 +111,7 @@ void Transport::answer(http::Exchange& exchange, Outcome&& outcome) {
   } else {
     const Fault& fault = std::get<Fault>(outcome);
     write_fault(fault, response.body);
-    if (fault.kind() == Fault::Kind::overloaded) response.headers = retry_after(fault);
+    response.headers = retry_after(fault);
   }
   try {
     exchange.send(std::move(response));

@@ -96,11 +96,14 @@ void Channel::answer(const Value& value) {
 }
 
 void Channel::refuse(const Fault& fault) {
-  auto fit = [](std::string_view text) { return Value(to_utf8(text.substr(0, kMostMessage))); };
+  // An ERR event has a name, a text and a traceback: there is no other place for when to try again.
+  const auto ms = fault.retry_after_ms();
+  const std::string more = ms ? " (retry_after_ms=" + std::to_string(*ms) + ")" : std::string();
+  auto fit = [&](std::string_view text, std::string_view more = {}) { return Value(to_utf8(text.substr(0, kMostMessage)) + std::string(more)); };
   if (version_ < 2)
-    emit("ERR", fit(python_exception(fault)), true);
+    emit("ERR", fit(python_exception(fault), more), true);
   else
-    emit("ERR", Value::Array{fit(fault.exception_name()), fit(fault.message()), Value()}, false);
+    emit("ERR", Value::Array{fit(fault.exception_name()), fit(fault.message(), more), Value()}, false);
   close();
 }
 

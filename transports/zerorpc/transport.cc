@@ -179,15 +179,16 @@ void Transport::run(Channel& channel, Value&& name, Value&& args) {
   auto& arguments = std::get<Value::Array>(spread);
   if (draining_)
     return channel.fail(Fault(Fault::Kind::unavailable, "the gateway is stopping and takes no new calls; call another or try again later"));
+  channel.set_deadline(options_.call_ms > 0 ? deadline_in(milliseconds(options_.call_ms), loop_.now()) : kNoDeadline);
+  channel.set_party(std::hash<std::string_view>{}(channel.identity()));
   Reply reply(channel.shared_from_this());
   if (!known) {
     auto answer = call_builtin(wanted, arguments, dispatcher_, options_.name, channel.principal().get());
     if (!answer) return reply(Fault(Fault::Kind::no_such_method, wanted));
-    return std::visit([&](auto&& one) { reply(std::move(one)); }, std::move(*answer));
+    return std::visit([&](auto& one) { reply(std::move(one)); }, *answer);
   }
   call_.method = std::move(wanted);
   call_.args = std::move(arguments);
-  call_.deadline = options_.call_ms > 0 ? deadline_in(milliseconds(options_.call_ms), loop_.now()) : kNoDeadline;
   dispatcher_.call(call_, std::move(reply));
 }
 
@@ -202,7 +203,8 @@ void Transport::keep(std::shared_ptr<Channel> channel) {
   count(counters_.shed);
   const auto most = std::to_string(crowded ? options_.open_calls : options_.caller_open_calls);
   channel->fail(Fault(Fault::Kind::overloaded, "there are " + most + " calls open " + (crowded ? "here" : "on this connection") +
-                                                   ", the most that is taken; wait for answers and try again"));
+                                                   ", the most that is taken; wait for answers and try again",
+                      {{"retry_after_ms", 100}}));
 }
 
 void Transport::closed(Channel& channel) {

@@ -8,24 +8,22 @@
 namespace sluice::sql::sqlite {
 namespace {
 
-Fault readers_full(std::size_t most) {
-  return Fault(Fault::Kind::overloaded, std::to_string(most) + " reads wait already (sql.reads_waiting); try again in a moment");
-}
+Fault out_of_time() { return Fault(Fault::Kind::deadline_exceeded, "the call's time was up while it waited for a reader; it has not run"); }
 
 double ms_since(Clock::time_point when) { return std::chrono::duration<double, std::milli>(Clock::now() - when).count(); }
 
 // Takes the rows of a cursor to the loop that asked for them.
 class CursorSource final : public Source {
  public:
-  CursorSource(Readers& readers, std::size_t most_waiting, std::shared_ptr<Cursor> cursor, Loop& loop, std::shared_ptr<std::vector<std::string>> columns)
-      : readers_(readers), most_waiting_(most_waiting), cursor_(std::move(cursor)), loop_(loop), columns_(std::move(columns)) {}
+  CursorSource(Readers& readers, std::shared_ptr<Cursor> cursor, Loop& loop, std::shared_ptr<std::vector<std::string>> columns)
+      : readers_(readers), cursor_(std::move(cursor)), loop_(loop), columns_(std::move(columns)) {}
   ~CursorSource() override { cursor_->stop(); }
 
   void pull(std::size_t most, Receiver receive) override {
     auto receiver = std::make_shared<Receiver>(std::move(receive));
     // The Source may be gone when the rows arrive: then nobody is told.
     std::weak_ptr<bool> alive = alive_;
-    Readers::Task task = [cursor = cursor_, columns = columns_, most, receiver, alive, loop = &loop_](Connection&) {
+    Readers::Task task = [cursor = cursor_, columns = columns_, most, receiver, alive, loop = &loop_](Connection*) {
       auto batch = std::make_shared<Batch>(cursor->next(most));
       loop->post([cursor, columns, receiver, alive, batch] {
         if (alive.expired()) return;
@@ -33,12 +31,12 @@ class CursorSource final : public Source {
         (*receiver)(std::move(*batch));
       });
     };
-    if (!readers_.run(task)) (*receiver)({{}, true, readers_full(most_waiting_)});
+    // A turn for each stream.
+    if (auto fault = readers_.run({.party = reinterpret_cast<std::uintptr_t>(this), .goes_on = true}, task)) (*receiver)({{}, true, std::move(*fault)});
   }
 
  private:
   Readers& readers_;
-  std::size_t most_waiting_;
   std::shared_ptr<Cursor> cursor_;
   Loop& loop_;
   std::shared_ptr<std::vector<std::string>> columns_;
@@ -48,7 +46,7 @@ class CursorSource final : public Source {
 }  // namespace
 
 Sqlite::Sqlite(Settings settings)
-    : settings_(std::move(settings)), writer_(settings_.file, settings_.writer), readers_(settings_.file, settings_.readers, settings_.reads_waiting) {}
+    : settings_(std::move(settings)), writer_(settings_.file, settings_.writer), readers_(settings_.file, settings_.readers, {settings_.reads_waiting, settings_.writer.queue_target}) {}
 
 Sqlite::~Sqlite() = default;
 
@@ -75,15 +73,22 @@ void Sqlite::run(Work work) {
     Job job(Job::Kind::statements, std::move(work));
     return writer_.run(std::move(job));
   }
-  auto held = std::make_shared<Work>(std::move(work));  // still ours when the queue is full
-  Readers::Task task = [this, held, arrived = Clock::now()](Connection& connection) { read(connection, std::move(*held), arrived); };
-  if (!readers_.run(task)) held->done(readers_full(settings_.reads_waiting), std::move(held->reply));
+  const auto now = Clock::now();
+  const Readers::Caller caller{work.reply.party(), deadline_of(work, now)};
+  auto held = std::make_shared<Work>(std::move(work));  // still ours when it is not taken
+  Readers::Task task = [this, held, arrived = now](Connection* connection) {
+    if (connection)
+      read(*connection, std::move(*held), arrived);
+    else
+      held->done(out_of_time(), std::move(held->reply));
+  };
+  if (auto fault = readers_.run(caller, task)) held->done(std::move(*fault), std::move(held->reply));
 }
 
 // On a reader's thread.
 void Sqlite::read(Connection& connection, Work work, Clock::time_point arrived) {
   if (work.reply.cancelled()) return work.done(Fault(Fault::Kind::cancelled, "the caller is gone"), std::move(work.reply));
-  const Deadline deadline = work.options.timeout_ms > 0 ? arrived + std::chrono::milliseconds(work.options.timeout_ms) : kNoDeadline;
+  const Deadline deadline = deadline_of(work, arrived);
   const Stop stop = [&work, deadline] { return work.reply.cancelled() || Clock::now() >= deadline; };
   Result result;
   result.route.node = result.route.role = "replica";
@@ -121,7 +126,7 @@ void Sqlite::rollback(Work work) { writer_.run(Job(Job::Kind::rollback, std::mov
 
 std::unique_ptr<Source> Sqlite::open(Statement statement, Options, Loop& loop, std::shared_ptr<std::vector<std::string>> columns) {
   auto cursor = std::make_shared<Cursor>(settings_.file, std::move(statement), cursors_, static_cast<std::int64_t>(settings_.cursors));
-  return std::make_unique<CursorSource>(readers_, settings_.reads_waiting, std::move(cursor), loop, std::move(columns));
+  return std::make_unique<CursorSource>(readers_, std::move(cursor), loop, std::move(columns));
 }
 
 void Sqlite::explain(std::string statement, Reply reply, ExplainDone done) {
@@ -132,16 +137,18 @@ void Sqlite::explain(std::string statement, Reply reply, ExplainDone done) {
     ExplainDone done;
   };
   auto question = std::make_shared<Question>(std::move(statement), std::move(reply), std::move(done));
-  Readers::Task task = [question](Connection& connection) {
+  const Readers::Caller caller{question->reply.party(), question->reply.deadline()};
+  Readers::Task task = [question](Connection* connection) {
+    if (!connection) return question->done(out_of_time(), std::move(question->reply));
     std::variant<Verdict, Fault> answer;
     try {
-      answer = connection.prepare(question->statement).verdict();
+      answer = connection->prepare(question->statement).verdict();
     } catch (const Fault& fault) {
       answer = fault;
     }
     question->done(std::move(answer), std::move(question->reply));
   };
-  if (!readers_.run(task)) question->done(readers_full(settings_.reads_waiting), std::move(question->reply));
+  if (auto fault = readers_.run(caller, task)) question->done(std::move(*fault), std::move(question->reply));
 }
 
 void Sqlite::status(UniqueFunction<void(Value::Struct)> done) {

@@ -2,7 +2,7 @@
 
 namespace sluice::sql::sqlite {
 
-Readers::Readers(std::string file, std::size_t threads, std::size_t most_waiting) : most_waiting_(most_waiting) {
+Readers::Readers(std::string file, std::size_t threads, Shedder::Limits limits) : shedder_(limits, threads) {
   for (std::size_t i = 0; i < threads; ++i) connections_.push_back(std::make_unique<Connection>(file, Connection::Mode::reader));
   for (auto& connection : connections_) threads_.emplace_back([this, c = connection.get()] { work(*c); });
 }
@@ -16,14 +16,16 @@ Readers::~Readers() {
   for (auto& thread : threads_) thread.join();
 }
 
-bool Readers::run(Task& task) {
+std::optional<Fault> Readers::run(const Caller& caller, Task& task) {
+  const auto now = Clock::now();
   {
     std::lock_guard lock(mutex_);
-    if (queue_.size() >= most_waiting_) return false;
-    queue_.push_back({++arrived_, std::move(task)});
+    const auto verdict = shedder_.arrive(queue_, caller.party, caller.deadline, now, caller.goes_on);
+    if (verdict != Shedder::Verdict::take) return shedder_.fault(verdict, "reads", "sqlite.reads_waiting", queue_.size());
+    queue_.push(caller.party, {++arrived_, now, caller.deadline, std::move(task)});
   }
   changed_.notify_one();
-  return true;
+  return std::nullopt;
 }
 
 std::size_t Readers::waiting() const {
@@ -53,8 +55,16 @@ void Readers::work(Connection& connection) {
       continue;
     }
     // One task at a time: a slow one holds up this thread and nobody who waits behind it.
-    Entry entry = std::move(queue_.front());
-    queue_.pop_front();
+    Entry entry = queue_.pop();
+    const auto started = Clock::now();
+    if (started >= entry.deadline) {
+      lock.unlock();
+      entry.task(nullptr);
+      entry.task.reset();
+      lock.lock();
+      continue;
+    }
+    shedder_.start(started - entry.arrived, started);
     const std::uint64_t arrived = arrived_;
     lock.unlock();
     if (entry.number > covered) {
@@ -62,9 +72,10 @@ void Readers::work(Connection& connection) {
       connection.control("BEGIN");
       covered = arrived;
     }
-    entry.task(connection);
+    entry.task(&connection);
     entry.task.reset();
     lock.lock();
+    shedder_.end(Clock::now() - started);
   }
   lock.unlock();
   if (covered) connection.control("COMMIT");

@@ -3,37 +3,46 @@
 // arrived: the cost of a transaction is shared, and nobody reads less than was committed before he asked.
 
 #include <condition_variable>
-#include <deque>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "handlers/sql/sqlite/connection.h"
+#include "rpc/fair_queue.h"
+#include "rpc/shedder.h"
 
 namespace sluice::sql::sqlite {
 
 class Readers {
  public:
-  // Runs on a reader's thread, within the shared snapshot. Must not throw.
-  using Task = UniqueFunction<void(Connection&)>;
+  // Runs on a reader's thread, within the shared snapshot; nullptr: its deadline has passed, and it is to say so. Must not throw.
+  using Task = UniqueFunction<void(Connection*)>;
+  struct Caller {
+    std::uint64_t party;
+    Deadline deadline = kNoDeadline;
+    bool goes_on = false;  // the next part of what was begun
+  };
 
-  Readers(std::string file, std::size_t threads, std::size_t most_waiting);
+  Readers(std::string file, std::size_t threads, Shedder::Limits);
   ~Readers();  // finishes what runs, destroys what waits
 
-  // From any thread. False when the queue is full; the task is then untouched.
-  bool run(Task& task);
+  // From any thread. In turn with the tasks of other parties. A Fault: it is not taken, and untouched.
+  std::optional<Fault> run(const Caller&, Task&);
   std::size_t waiting() const;
 
  private:
   struct Entry {
     std::uint64_t number;
+    Clock::time_point arrived;
+    Deadline deadline;
     Task task;
   };
   void work(Connection&);
 
-  const std::size_t most_waiting_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Entry> queue_;
+  FairQueue<Entry> queue_;
+  Shedder shedder_;
   std::uint64_t arrived_ = 0;
   bool stopping_ = false;
   std::vector<std::unique_ptr<Connection>> connections_;

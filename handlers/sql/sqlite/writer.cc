@@ -28,13 +28,13 @@ double ms_since(Clock::time_point when) { return std::chrono::duration<double, s
 std::optional<Fault> too_late(const Job& job, bool held) {
   if (job.work.reply.cancelled()) return Fault(Fault::Kind::cancelled, "the caller is gone, or its time was up before the primary could begin");
   if (Clock::now() < job.deadline) return std::nullopt;
-  return Fault(Fault::Kind::deadline_exceeded, "timeout_ms passed while the call waited for the primary" + std::string(held ? ", which a transaction (sql.begin) holds" : ""));
+  return Fault(Fault::Kind::deadline_exceeded, "the call's time was up while it waited for the primary" + std::string(held ? ", which a transaction (sql.begin) holds" : ""));
 }
 
 }  // namespace
 
 Writer::Writer(const std::string& file, Limits limits)
-    : connection_(file, Connection::Mode::writer), limits_(limits), system_id_(random_hex(8)), thread_([this] { work(); }) {}
+    : connection_(file, Connection::Mode::writer), limits_(limits), system_id_(random_hex(8)), shedder_({limits.waiting, limits.queue_target}, 1), thread_([this] { work(); }) {}
 
 Writer::~Writer() {
   {
@@ -46,16 +46,20 @@ Writer::~Writer() {
 }
 
 void Writer::run(Job job) {
-  if (job.work.options.timeout_ms > 0) job.deadline = deadline_in(std::chrono::milliseconds(job.work.options.timeout_ms));
-  {
-    std::lock_guard lock(mutex_);
-    if (queue_.size() < limits_.waiting) {
-      queue_.push_back(std::move(job));
-      changed_.notify_one();
-      return;
-    }
+  const auto now = Clock::now();
+  const auto party = job.work.reply.party();
+  job.deadline = deadline_of(job.work, now);
+  std::unique_lock lock(mutex_);
+  // Who has a transaction open holds up the others: he is let through to end it.
+  const auto verdict = shedder_.arrive(queue_, party, job.deadline, now, !job.work.options.tx.empty());
+  if (verdict == Shedder::Verdict::take) {
+    queue_.push(party, std::move(job));
+    lock.unlock();
+    return changed_.notify_one();
   }
-  job.work.done(Fault(Fault::Kind::overloaded, std::to_string(limits_.waiting) + " calls wait for the primary already (sql.writes_waiting); try again in a moment"), std::move(job.work.reply));
+  Fault fault = shedder_.fault(verdict, "calls for the primary", "sqlite.writes_waiting", queue_.size());
+  lock.unlock();
+  job.work.done(std::move(fault), std::move(job.work.reply));
 }
 
 std::size_t Writer::waiting() const {
@@ -123,8 +127,7 @@ Outcome Writer::attempt(Job& job) {
 // Takes jobs as they wait, up to the first that is no plain write, and commits them together.
 void Writer::batch(std::unique_lock<std::mutex>& lock) {
   if (queue_.front().kind != Job::Kind::statements || !queue_.front().work.options.tx.empty()) {
-    Job job = std::move(queue_.front());
-    queue_.pop_front();
+    Job job = queue_.pop();
     lock.unlock();
     if (auto late = too_late(job, false))
       job.work.done(std::move(*late), std::move(job.work.reply));
@@ -139,12 +142,18 @@ void Writer::batch(std::unique_lock<std::mutex>& lock) {
   const auto started = Clock::now();
   Answers answers;       // in order; those that succeeded count only once the commit did
   bool open = false, whole = true;
+  std::size_t run = 0;
   while (!queue_.empty() && answers.size() < limits_.batch && Clock::now() - started < limits_.batch_time) {
     if (queue_.front().kind != Job::Kind::statements || !queue_.front().work.options.tx.empty()) break;
-    Job job = std::move(queue_.front());
-    queue_.pop_front();
+    Job job = queue_.pop();
+    auto late = too_late(job, false);
+    if (!late) {
+      const auto now = Clock::now();
+      shedder_.start(now - job.arrived, now);
+      ++run;
+    }
     lock.unlock();
-    if (auto late = too_late(job, false)) {
+    if (late) {
       answers.emplace_back(std::move(job), std::move(*late));
     } else if (!open && connection_.control("BEGIN IMMEDIATE") != SQLITE_OK) {
       answers.emplace_back(std::move(job), connection_.error("BEGIN IMMEDIATE"));
@@ -185,6 +194,7 @@ void Writer::batch(std::unique_lock<std::mutex>& lock) {
   }
   answer(answers);
   lock.lock();
+  shedder_.end(Clock::now() - started, run);
 }
 
 void Writer::alone(Job job, Answers& answers) {
@@ -226,15 +236,11 @@ void Writer::begin(Job job) {
 // The next job that the open transaction may run: its own, or none. Those of others wait; those that waited too long, or ask
 // for a transaction that is over, are answered.
 std::optional<Job> Writer::next_of_transaction(std::unique_lock<std::mutex>& lock) {
-  for (auto at = queue_.begin(); at != queue_.end(); ++at) {
-    const bool ours = at->work.options.tx == transaction_->handle;
-    auto late = too_late(*at, true);
-    if (!ours && at->work.options.tx.empty() && !late) continue;
-    Job job = std::move(*at);
-    queue_.erase(at);
-    if (ours && !late) return job;
+  if (auto job = queue_.take_first([](const Job& one) { return !one.work.options.tx.empty() || too_late(one, true); })) {
+    auto late = too_late(*job, true);
+    if (!late && job->work.options.tx == transaction_->handle) return job;
     lock.unlock();
-    job.work.done(late ? std::move(*late) : no_transaction(job.work.options.tx), std::move(job.work.reply));
+    job->work.done(late ? std::move(*late) : no_transaction(job->work.options.tx), std::move(job->work.reply));
     lock.lock();
     return std::nullopt;  // the queue may have changed: look anew
   }

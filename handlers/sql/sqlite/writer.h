@@ -5,12 +5,13 @@
 
 #include <condition_variable>
 #include <deque>
-#include <list>
 #include <mutex>
 #include <optional>
 #include <thread>
 
 #include "handlers/sql/sqlite/connection.h"
+#include "rpc/fair_queue.h"
+#include "rpc/shedder.h"
 
 namespace sluice::sql::sqlite {
 
@@ -29,6 +30,7 @@ class Writer {
  public:
   struct Limits {
     std::size_t waiting = 10'000;     // jobs
+    std::chrono::milliseconds queue_target{5};  // rpc/shedder.h
     std::size_t batch = 512;          // jobs in one commit
     std::chrono::milliseconds batch_time{2};  // no further job is taken into a commit after that
     AnswerLimits answer;
@@ -38,7 +40,7 @@ class Writer {
   Writer(const std::string& file, Limits);
   ~Writer();  // finishes the batch that runs, rolls an open transaction back, destroys what waits
 
-  void run(Job);  // from any thread; answers overloaded when the queue is full
+  void run(Job);  // from any thread; in turn with those of other parties; answers overloaded when it must not wait
 
   struct Counters {
     std::atomic<std::uint64_t> commits{0}, jobs{0}, transactions{0}, abandoned{0};
@@ -78,7 +80,8 @@ class Writer {
   Counters counters_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::list<Job> queue_;
+  FairQueue<Job> queue_;
+  Shedder shedder_;
   bool stopping_ = false;
   std::optional<Transaction> transaction_;  // of the writer's thread
   std::deque<Ended> ended_;                 // the last ones, to say what became of them
