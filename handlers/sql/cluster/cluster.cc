@@ -63,7 +63,8 @@ void Cluster::admit(JobPtr job) {
   }
   job->at = jobs_.insert(jobs_.end(), job);
   const auto& options = job->work.options;
-  job->deadline = job->arrived + (options.timeout_ms > 0 ? milliseconds(options.timeout_ms) : settings_.statement);
+  job->deadline = deadline_in(options.timeout_ms > 0 ? milliseconds(options.timeout_ms) : settings_.statement, job->arrived);
+  if (job->work.reply) job->deadline = std::min(job->deadline, job->work.reply.deadline());
   if (auto fault = understand(*job)) return answer(job, std::move(*fault));
   // Tokens cannot be read before the secret is known, and that is asked of the first primary.
   if (!seal_) return wait_for_node(job);

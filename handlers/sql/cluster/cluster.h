@@ -80,6 +80,8 @@ class Cluster final : public Backend {
     UniqueFunction<void(std::variant<std::shared_ptr<Node::Lease>, Fault>, std::vector<std::string> columns)> opened;
     bool answered = false;
     std::list<std::shared_ptr<Job>>::iterator at{};
+
+    std::uint64_t party() const noexcept { return work.reply ? work.reply.party() : 0; }
   };
   using JobPtr = std::shared_ptr<Job>;
   struct Transaction;

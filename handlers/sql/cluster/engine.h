@@ -45,6 +45,8 @@ struct Trip {
   Kind kind = Kind::read;
   std::vector<Statement> statements;  // params: nil or an Array, for `?` and `$1` alike; or a Struct for `:name`
   bool read_committed = false;  // of a write of several statements: its transaction's isolation
+  std::uint64_t party = 0;           // of a FairQueue, where it has to wait
+  Deadline deadline = kNoDeadline;   // it is not sent later
   bool position = false;  // also tell the node's position: of a read taken before the first statement ran, of a write after its commit
 
   struct Answer {

@@ -91,9 +91,9 @@ void Node::dial(Link::Use use) {
       // Without any connection of that kind nobody would wake those who wait.
       if (links(use).empty()) {
         auto waiting = std::exchange(waiting_[static_cast<std::size_t>(use)], {});
-        for (Trip& trip : waiting) trip.done(not_sent(name(), why));
+        while (!waiting.empty()) waiting.pop().done(not_sent(name(), why));
         if (use == Link::Use::lease)
-          for (Leased& leased : std::exchange(lease_waiting_, {})) leased(not_sent(name(), why));
+          for (auto leases = std::exchange(lease_waiting_, {}); !leases.empty();) leases.pop()(not_sent(name(), why));
       }
       return;
     }
@@ -162,7 +162,8 @@ void Node::send(Link::Use use, Trip trip) {
   if (waiting.size() >= limits_.waiting)
     return trip.done(Failure{Failure::Kind::statement,
                              Fault(Fault::Kind::overloaded, std::to_string(limits_.waiting) + " calls wait for a connection to " + name() + " already; try again in a moment"), false});
-  waiting.push_back(std::move(trip));
+  const auto party = trip.party;
+  waiting.push(party, std::move(trip));
   pump(use);
 }
 
@@ -175,8 +176,7 @@ void Node::pump(Link::Use use) {
         if (links(use).size() < limits_.leases && static_cast<std::size_t>(connecting) < lease_waiting_.size()) dial(use);
         return;
       }
-      Leased leased = std::move(lease_waiting_.front());
-      lease_waiting_.pop_front();
+      Leased leased = lease_waiting_.pop();
       auto lease = std::make_shared<Lease>(*this, **idle, alive_);
       (*idle)->holder = lease.get();
       ++calls_[static_cast<std::size_t>(use)];
@@ -185,14 +185,18 @@ void Node::pump(Link::Use use) {
     return;
   }
   auto& waiting = waiting_[static_cast<std::size_t>(use)];
+  const std::weak_ptr alive(alive_);
   while (!waiting.empty()) {
+    if (loop_.now() >= waiting.front().deadline) {
+      waiting.pop().done(Failure{Failure::Kind::statement, Fault(Fault::Kind::deadline_exceeded, "the call's time was up while it waited for a connection to " + name() + "; it has not run"), false});
+      if (alive.expired()) return;
+      continue;
+    }
     bool dial_more = false;
     Held* held = pick(use, dial_more);
     if (dial_more) dial(use);
     if (!held) return;
-    Trip trip = std::move(waiting.front());
-    waiting.pop_front();
-    dispatch(*held, use, std::move(trip));
+    dispatch(*held, use, waiting.pop());
   }
 }
 
@@ -218,10 +222,10 @@ void Node::dispatch(Held& held, Link::Use use, Trip trip) {
   held.link->send(std::move(trip));
 }
 
-void Node::lease(Leased leased) {
+void Node::lease(std::uint64_t party, Leased leased) {
   if (lease_waiting_.size() >= limits_.waiting)
     return leased(Failure{Failure::Kind::statement, Fault(Fault::Kind::overloaded, std::to_string(limits_.waiting) + " transactions wait for a connection to " + name() + " already; try again in a moment"), false});
-  lease_waiting_.push_back(std::move(leased));
+  lease_waiting_.push(party, std::move(leased));
   pump(Link::Use::lease);
 }
 
@@ -337,10 +341,10 @@ void Node::cut(const std::string& why, bool reads_alone) {
       drop(*held);
     }
   }
-  for (Trip& trip : std::exchange(waiting_[static_cast<std::size_t>(Link::Use::read)], {})) trip.done(not_sent(name(), why));
+  for (auto reads = std::exchange(waiting_[static_cast<std::size_t>(Link::Use::read)], {}); !reads.empty();) reads.pop().done(not_sent(name(), why));
   if (reads_alone || alive.expired()) return;
-  for (Trip& trip : std::exchange(waiting_[static_cast<std::size_t>(Link::Use::write)], {})) trip.done(not_sent(name(), why));
-  for (Leased& leased : std::exchange(lease_waiting_, {})) leased(not_sent(name(), why));
+  for (auto writes = std::exchange(waiting_[static_cast<std::size_t>(Link::Use::write)], {}); !writes.empty();) writes.pop().done(not_sent(name(), why));
+  for (auto leases = std::exchange(lease_waiting_, {}); !leases.empty();) leases.pop()(not_sent(name(), why));
 }
 
 }  // namespace sluice::sql::cluster

@@ -1,13 +1,13 @@
 #pragma once
 // Node: one server of a Cluster: its connections, a look at it ten times a second, and what that told. On the cluster's loop.
 
-#include <deque>
 #include <functional>
 #include <list>
 #include <string>
 
 #include "handlers/sql/cluster/engine.h"
 #include "handlers/sql/cluster/health.h"
+#include "rpc/fair_queue.h"
 #include "rpc/loop.h"
 #include "rpc/workers.h"
 
@@ -52,14 +52,14 @@ class Node {
   std::uint64_t calls(Link::Use use) const noexcept { return calls_[static_cast<std::size_t>(use)]; }
   std::string trouble() const { return trouble_; }  // why it is not reachable
 
-  // Sends on a connection for that use; waits for one when it must. `trip.done` is told in any case; a trip that never went out fails as
+  // Sends on a connection for that use; waits for one when it must, in turn with other parties. `trip.done` is told in any case; a trip that never went out fails as
   // `starting` (nothing has run).
   void send(Link::Use, Trip);
 
   // A connection for one holder. Give it back with give(): clean, or it is closed. A node that goes down first answers with a Failure.
   class Lease;
   using Leased = UniqueFunction<void(std::variant<std::shared_ptr<Lease>, Failure>)>;
-  void lease(Leased);
+  void lease(std::uint64_t party, Leased);
 
   // Closes connections, those for reads alone or all: what was under way ends as lost, what waited was not sent.
   void cut(const std::string& why, bool reads_alone);
@@ -102,8 +102,8 @@ class Node {
   std::string trouble_ = "not connected yet";
 
   std::array<Links, 4> links_;
-  std::array<std::deque<Trip>, 4> waiting_;
-  std::deque<Leased> lease_waiting_;
+  std::array<FairQueue<Trip>, 4> waiting_;
+  FairQueue<Leased> lease_waiting_;
   std::array<std::uint64_t, 4> calls_{};
   std::size_t in_flight_ = 0;
   bool probing_ = false;

@@ -121,6 +121,8 @@ void Cluster::send_read(const JobPtr& job, Node& node, bool check) {
   Trip trip;
   trip.kind = Trip::Kind::read;
   trip.position = check;
+  trip.party = job->party();
+  trip.deadline = job->deadline;
   trip.statements = job->work.statements;  // kept: it may have to go elsewhere
   trip.done = [this, job, &node, check](Trip::Arrived arrived) { read_answered(job, node, check, std::move(arrived)); };
   ++counters_.reads;

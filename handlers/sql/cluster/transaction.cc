@@ -32,7 +32,7 @@ void Cluster::begin(Work work) {
 }
 
 void Cluster::begin_on(const JobPtr& job, Node& node) {
-  node.lease([this, job, &node](std::variant<std::shared_ptr<Node::Lease>, Failure> leased) {
+  node.lease(job->party(), [this, job, &node](std::variant<std::shared_ptr<Node::Lease>, Failure> leased) {
     if (job->answered) return give_back(leased);
     if (auto* failure = std::get_if<Failure>(&leased)) return write_failed(job, node, std::move(*failure));
     job->lease = std::move(std::get<std::shared_ptr<Node::Lease>>(leased));

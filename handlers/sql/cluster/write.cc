@@ -21,6 +21,8 @@ void Cluster::write(const JobPtr& job) {
   Trip trip;
   trip.kind = Trip::Kind::write;
   trip.position = job->verdict.kind != Class::read;
+  trip.party = job->party();
+  trip.deadline = job->deadline;
   trip.statements = job->work.statements;
   trip.read_committed = job->work.options.read_committed;
   trip.done = [this, job, node](Trip::Arrived arrived) { sent_write(job, *node, std::move(arrived)); };
