@@ -52,7 +52,7 @@ if held and held ~= layout then return {'layout', held} end
 if not held then redis.call('HSET', KEYS[2], 'layout', layout) end
 lasts(math.max(lease, window))
 if not floored then
-  floor = math.max(floor, top, least) + 2 * window + 2000
+  floor = math.max(floor, top, least) + window + 1000
   redis.call('HSET', KEYS[1], 'floor', text(floor), 'floored', server[2])
 end
 local soonest = lease
