@@ -72,10 +72,17 @@ class MastersCase(unittest.TestCase):
     def held_everywhere(self):
         """A lease that all three masters know of: the first acquire of a gateway does not wait for the slowest connection."""
         lease = self.a.lock.acquire("held", {"ttl_ms": 60000})
-        owner = f"o{lease['owner']}"
-        wait_for(lambda: self.a.lock.renew(lease, 60000)["ok"] and all(owner in self.redis.do(node, "hkeys", "sluice:redlock:held").split() for node in range(3)),
-                 "all to have it")
+        self.given_to_all(lease)
         return lease
+
+    def given_to_all(self, lease):
+        owner, key = f"o{lease['owner']}", f"sluice:redlock:{lease['name']}"
+
+        def everywhere():
+            self.assertTrue(self.a.lock.renew(lease, 60000)["ok"])
+            return all(owner in self.redis.do(node, "hkeys", key).split() for node in range(3))
+
+        wait_for(everywhere, "all to have it")
 
     def voters(self, *nodes):
         """Waits until these masters vote again, at both gateways."""
@@ -291,6 +298,15 @@ class Losses(MastersCase):
         self.last = int(got["token"])
         self.pair(self.b, wait_ms=15000)
         self.assertGreater(time.monotonic() - started, 0.5)
+
+    def test_a_renewal_gives_the_lease_to_one_that_forgot_it(self):
+        lease = self.held_everywhere()
+        for node in (0, 1):  # one after the other: without the renewal between, two would have forgotten it
+            self.redis.kill(node)
+            self.redis.start(node)
+            self.given_to_all(lease)
+        self.assertTrue(self.b.lock.check(lease)["held"])
+        self.assertTrue(self.b.lock.release(lease)["ok"])
 
     def test_tokens_rise_and_never_two_hold_while_masters_forget(self):
         def disturb():

@@ -14,7 +14,7 @@ using redis::Answer;
 using redis::Words;
 
 constexpr milliseconds kRemembersUndone{60'000};
-constexpr milliseconds kKeeping{500};    // for a release, or a look: no one's lease runs out meanwhile
+constexpr milliseconds kKeeping{500};    // for a release, a renewal or a look: nobody else waits for those
 constexpr milliseconds kSilent{20};      // of a look: for a master that did not answer before
 constexpr milliseconds kFirst{1000};     // until it was met once
 constexpr milliseconds kCleanUp{2000};   // nobody waits for it
@@ -445,7 +445,7 @@ void RedlockStore::renew(Lease lease, milliseconds ttl, UniqueFunction<void(Chan
   changing->lease = std::move(lease);
   changing->ttl = ttl;
   changing->done = std::move(done);
-  change(std::move(changing), voter_scripts().renew, std::move(keys), std::move(arguments), limit_of(ttl));
+  change(std::move(changing), voter_scripts().renew, std::move(keys), std::move(arguments), std::min(kKeeping, ttl));
 }
 
 // What was granted is taken back wherever it may be; those who cannot be reached are told later.
