@@ -20,7 +20,7 @@ struct Tags::Row {
   std::deque<Waiter> waiting;
   std::optional<Fault> last_fault;
   int failures = 0;
-  Clock::time_point not_before{}, filled_at{};
+  Clock::time_point failed_at{}, not_before{}, filled_at{};
   std::int64_t taken_then = 0;
 };
 
@@ -66,7 +66,7 @@ void Tags::wait(std::string tag, std::int64_t count, UniqueFunction<void(Given)>
       lock.unlock();
       return done(Fault(Fault::Kind::overloaded, std::to_string(options_.waiting) + " calls wait for numbers of the tag " + describe(Value(tag)).substr(7) + " already; try again later", {{"retry_after_ms", 100}}));
     }
-    row->waiting.push_back({count, deadline_in(milliseconds(options_.wait_ms)), std::move(done)});
+    row->waiting.push_back({count, Clock::now(), deadline_in(milliseconds(options_.wait_ms)), std::move(done)});
     lock.unlock();
     serve(tag);
   });
@@ -113,7 +113,8 @@ void Tags::filled(const std::string& tag, Reserved reserved) {
     if (auto* fault = std::get_if<Fault>(&reserved)) {
       ++errors_;
       ++row.failures;
-      row.not_before = Clock::now() + std::min(kFirstRetry * (1 << std::min(row.failures - 1, 5)), kLastRetry);
+      row.failed_at = Clock::now();
+      row.not_before = row.failed_at + std::min(kFirstRetry * (1 << std::min(row.failures - 1, 5)), kLastRetry);
       row.last_fault = std::move(*fault);
     } else {
       const auto& segment = std::get<Segment>(reserved);
@@ -142,7 +143,7 @@ void Tags::serve(const std::string& tag) {
       Buffers::Rows rows;
       if (row.buffers.take(first.count, rows)) {
         answers.emplace_back(std::move(first.done), std::move(rows));
-      } else if (row.last_fault && (Clock::now() >= first.deadline || !codes(row.last_fault->kind()).retryable)) {
+      } else if (row.last_fault && (Clock::now() >= first.deadline || (row.failed_at >= first.since && !codes(row.last_fault->kind()).retryable))) {
         answers.emplace_back(std::move(first.done), *row.last_fault);
       } else if (Clock::now() >= first.deadline) {
         answers.emplace_back(std::move(first.done), Fault(Fault::Kind::unavailable, "the store of ids gave no segment of the tag " + describe(Value(tag)).substr(7) + " within " + std::to_string(options_.wait_ms) + " ms"));

@@ -41,7 +41,7 @@ class Tags {
  private:
   struct Waiter {
     std::int64_t count;
-    Clock::time_point deadline;
+    Clock::time_point since, deadline;
     UniqueFunction<void(Given)> done;
   };
   struct Row;
