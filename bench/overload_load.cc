@@ -175,7 +175,7 @@ int main(int argc, char** argv) {
 
   // The first part brings the server into its stride, and is not counted.
   const auto start = Clock::now();
-  const double warm_up = std::min(2.0, seconds / 2);
+  constexpr double warm_up = 2;
   const auto counts_from = start + std::chrono::duration_cast<Clock::duration>(Seconds(warm_up));
   const auto until = counts_from + std::chrono::duration_cast<Clock::duration>(Seconds(seconds));
   bool counting = false;

@@ -25,9 +25,9 @@ std::string random_hex(std::size_t bytes) {
 double ms_since(Clock::time_point when) { return std::chrono::duration<double, std::milli>(Clock::now() - when).count(); }
 
 // The job's caller is gone, or out of time: nothing of it is run.
-std::optional<Fault> too_late(const Job& job, bool held) {
+std::optional<Fault> too_late(const Job& job, bool held, Clock::time_point now) {
   if (job.work.reply.cancelled()) return Fault(Fault::Kind::cancelled, "the caller is gone, or its time was up before the primary could begin");
-  if (Clock::now() < job.deadline) return std::nullopt;
+  if (now < job.deadline) return std::nullopt;
   return Fault(Fault::Kind::deadline_exceeded, "the call's time was up while it waited for the primary" + std::string(held ? ", which a transaction (sql.begin) holds" : ""));
 }
 
@@ -129,7 +129,7 @@ void Writer::batch(std::unique_lock<std::mutex>& lock) {
   if (queue_.front().kind != Job::Kind::statements || !queue_.front().work.options.tx.empty()) {
     Job job = queue_.pop();
     lock.unlock();
-    if (auto late = too_late(job, false))
+    if (auto late = too_late(job, false, Clock::now()))
       job.work.done(std::move(*late), std::move(job.work.reply));
     else if (job.kind == Job::Kind::begin)
       begin(std::move(job));
@@ -143,12 +143,11 @@ void Writer::batch(std::unique_lock<std::mutex>& lock) {
   Answers answers;       // in order; those that succeeded count only once the commit did
   bool open = false, whole = true;
   std::size_t run = 0;
-  while (!queue_.empty() && answers.size() < limits_.batch && Clock::now() - started < limits_.batch_time) {
+  for (auto now = started; !queue_.empty() && answers.size() < limits_.batch && now - started < limits_.batch_time; now = Clock::now()) {
     if (queue_.front().kind != Job::Kind::statements || !queue_.front().work.options.tx.empty()) break;
     Job job = queue_.pop();
-    auto late = too_late(job, false);
+    auto late = too_late(job, false, now);
     if (!late) {
-      const auto now = Clock::now();
       shedder_.start(now - job.arrived, now);
       ++run;
     }
@@ -236,8 +235,9 @@ void Writer::begin(Job job) {
 // The next job that the open transaction may run: its own, or none. Those of others wait; those that waited too long, or ask
 // for a transaction that is over, are answered.
 std::optional<Job> Writer::next_of_transaction(std::unique_lock<std::mutex>& lock) {
-  if (auto job = queue_.take_first([](const Job& one) { return !one.work.options.tx.empty() || too_late(one, true); })) {
-    auto late = too_late(*job, true);
+  const auto now = Clock::now();
+  if (auto job = queue_.take_first([now](const Job& one) { return !one.work.options.tx.empty() || too_late(one, true, now); })) {
+    auto late = too_late(*job, true, now);
     if (!late && job->work.options.tx == transaction_->handle) return job;
     lock.unlock();
     job->work.done(late ? std::move(*late) : no_transaction(job->work.options.tx), std::move(job->work.reply));
