@@ -152,7 +152,7 @@ class Statements(SqlCase):
     def test_a_statement_that_takes_too_long_is_stopped(self):
         endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
         started = time.monotonic()
-        self.fault("its time was up", self.sql.query, endless, [], {"timeout_ms": 200})
+        self.assertEqual(self.fault("its time was up", self.sql.query, endless, [], {"timeout_ms": 200}), -32011)
         self.assertLess(time.monotonic() - started, 3)
 
     def test_named_statements(self):

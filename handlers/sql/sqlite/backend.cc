@@ -88,8 +88,7 @@ void Sqlite::run(Work work) {
 // On a reader's thread.
 void Sqlite::read(Connection& connection, Work work, Clock::time_point arrived) {
   if (work.reply.cancelled()) return work.done(Fault(Fault::Kind::cancelled, "the caller is gone"), std::move(work.reply));
-  const Deadline deadline = deadline_of(work, arrived);
-  const Stop stop = [&work, deadline] { return work.reply.cancelled() || Clock::now() >= deadline; };
+  const Stop stop = stop_at(work.reply, deadline_of(work, arrived));
   Result result;
   result.route.node = result.route.role = "replica";
   result.route.waited_ms = ms_since(arrived);

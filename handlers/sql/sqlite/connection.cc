@@ -87,7 +87,7 @@ Connection::Connection(const std::string& file, Mode mode) {
   sqlite3_create_function_v2(handle_, "sluice_boottime_ms", 0, SQLITE_UTF8 | SQLITE_INNOCUOUS, nullptr, boottime_ms, nullptr, nullptr, nullptr);
   sqlite3_set_authorizer(handle_, &Connection::authorize, this);
   sqlite3_progress_handler(
-      handle_, kStepsBetweenLooks, [](void* self) { return static_cast<int>(static_cast<Connection*>(self)->stop_ && (*static_cast<Connection*>(self)->stop_)()); }, this);
+      handle_, kStepsBetweenLooks, [](void* self) { return static_cast<int>(static_cast<Connection*>(self)->stops()); }, this);
 }
 
 Connection::~Connection() {
@@ -231,13 +231,31 @@ std::vector<std::string> Connection::columns(const Prepared& prepared) {
   return names;
 }
 
+Stop stop_at(const Reply& reply, Clock::time_point deadline) {
+  return [&reply, deadline]() -> std::optional<Fault::Kind> {
+    if (reply.cancelled()) return Fault::Kind::cancelled;
+    if (Clock::now() >= deadline) return Fault::Kind::deadline_exceeded;
+    return std::nullopt;
+  };
+}
+
+bool Connection::stops() {
+  if (!stop_) return false;
+  stopped_by_ = (*stop_)();
+  return stopped_by_.has_value();
+}
+
 bool Connection::step(const Prepared& prepared, Value::Array& row, std::size_t& bytes, const Stop& stop) {
   sqlite3_stmt* statement = prepared.get();
   stop_ = &stop;
+  stopped_by_.reset();
   const int code = sqlite3_step(statement);
   stop_ = nullptr;
   if (code == SQLITE_DONE) return false;
-  if (code == SQLITE_INTERRUPT) throw Fault(Fault::Kind::cancelled, "the statement was stopped: its caller is gone, or its time was up");
+  if (code == SQLITE_INTERRUPT) {
+    const auto kind = stopped_by_.value_or(Fault::Kind::cancelled);
+    throw Fault(kind, std::string("the statement was stopped: ") + (kind == Fault::Kind::cancelled ? "its caller is gone" : "its time was up"));
+  }
   if (code != SQLITE_ROW) throw error(sqlite3_sql(statement));
   const int count = sqlite3_data_count(statement);
   row.reserve(static_cast<std::size_t>(count));

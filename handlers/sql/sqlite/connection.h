@@ -19,8 +19,11 @@ struct AnswerLimits {
   std::size_t answer_bytes = 64 << 20;  // of the values in it
 };
 
-// Why a statement that runs is to be stopped: asked every few thousand steps of SQLite's machine.
-using Stop = std::function<bool()>;
+// Whether a statement that runs is to be stopped, and by what fault: asked every few thousand steps of SQLite's machine.
+using Stop = std::function<std::optional<Fault::Kind>()>;
+
+// The caller is gone (cancelled), or `deadline` has passed (deadline_exceeded). `reply` must outlive it.
+Stop stop_at(const Reply& reply, Clock::time_point deadline);
 
 class Connection {
  public:
@@ -71,6 +74,7 @@ class Connection {
     sqlite3_stmt* statement;
     Verdict verdict;
   };
+  bool stops();
   static int authorize(void* self, int action, const char* a, const char* b, const char* database, const char* trigger) noexcept;
 
   sqlite3* handle_ = nullptr;
@@ -79,7 +83,8 @@ class Connection {
   std::unordered_map<std::string, sqlite3_stmt*> controls_;
   Verdict refused_;  // of the last statement that was
   class Sight* sight_ = nullptr;  // what the authorizer saw of the statement being prepared
-  const Stop* stop_ = nullptr;
+  const Stop* stop_ = nullptr;  // of the statement that runs
+  std::optional<Fault::Kind> stopped_by_;
 };
 
 }  // namespace sluice::sql::sqlite

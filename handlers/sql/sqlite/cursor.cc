@@ -35,7 +35,7 @@ Source::Batch Cursor::next(std::size_t most) {
   }
   try {
     if (!connection_) open();
-    const Stop stop = [this] { return stopped_.load(std::memory_order_relaxed); };
+    const Stop stop = [this] { return stopped_.load(std::memory_order_relaxed) ? std::optional(Fault::Kind::cancelled) : std::nullopt; };
     std::size_t bytes = 0;
     for (Value::Array row; batch.items.size() < most && bytes < kBatchBytes; row = {}) {
       if (!connection_->step(*prepared_, row, bytes, stop)) {

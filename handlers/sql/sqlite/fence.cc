@@ -8,7 +8,7 @@ namespace sluice::sql::sqlite {
 namespace {
 
 Rows ask(Connection& connection, const char* text, Value::Array params) {
-  static const Stop never = [] { return false; };
+  static const Stop never = [] { return std::nullopt; };
   const auto prepared = connection.prepare(text);
   connection.bind(prepared, Value(std::move(params)));
   return connection.run(prepared, AnswerLimits{}, never);

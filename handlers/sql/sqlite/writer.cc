@@ -88,7 +88,7 @@ Outcome Writer::attempt(Job& job) {
   result.route.node = result.route.role = "primary";
   result.route.verdict = job.verdict;
   result.route.waited_ms = ms_since(job.arrived);
-  const Stop stop = [&job] { return job.work.reply.cancelled() || Clock::now() >= job.deadline; };
+  const Stop stop = stop_at(job.work.reply, job.deadline);
   const std::string& key = job.work.options.key;
   try {
     if (job.work.options.fence) check_fence(connection_, *job.work.options.fence);

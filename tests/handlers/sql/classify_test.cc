@@ -21,7 +21,7 @@ class ClassifyTest : public testing::Test {
 
   std::string folder = std::filesystem::temp_directory_path() / ("sluice-classify-" + std::to_string(::getpid()));
   std::string file = (std::filesystem::create_directories(folder), folder + "/t.db");
-  Stop never = [] { return false; };
+  Stop never = [] { return std::nullopt; };
   Connection writer{file, Connection::Mode::writer};
   std::unique_ptr<Connection> reader;
 };
