@@ -95,7 +95,7 @@ void Guard::introduce() {
   const std::int64_t longest = met ? std::max(known.longest, kUnheardOf) : 0;
   link_.now(kIntroduce, {key_},
             {run_id_, durable_ ? "1" : "0", known.id, std::to_string(known.epoch), std::to_string(longest), std::to_string(epoch_),
-             random_id(), std::to_string(above_)},
+             random_id(), std::to_string(met ? above_ : 0)},
             kPatience, [this](Answer answer) { agreed(answer); });
 }
 

@@ -32,7 +32,8 @@ class Guard {
 
   std::int64_t epoch() const noexcept { return memory_.known().epoch; }
   bool is_durable() const noexcept { return durable_; }  // it writes each change to disk before it answers
-  // An epoch that is begun because data were lost is above this one too, and not only above the server's own.
+  // An epoch that is begun because data were lost is above this one too, and not only above the server's own. Servers that begin
+  // together begin alike.
   void begin_above(std::int64_t epoch) noexcept { above_ = std::max(above_, epoch); }
 
   // Before a lease of that length is asked for. Throws Fault (unavailable) when that cannot be remembered.

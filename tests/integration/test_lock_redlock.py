@@ -156,6 +156,11 @@ class Nodes(MastersCase):
         self.assertTrue(self.b.lock.check(held)["held"])
         self.assertTrue(self.b.lock.release(held)["ok"])
 
+    def test_masters_that_begin_together_begin_alike(self):
+        """Else they would not agree about their first tokens, and an owner who re-enters meanwhile could be given another."""
+        self.held_everywhere()
+        self.assertEqual([self.redis.do(node, "hget", "sluice:redlocks", "epoch") for node in range(3)], ["1"] * 3)
+
     def test_one_that_stands_still_keeps_nobody_waiting(self):
         held = self.held_everywhere()
         self.pair(self.b)
