@@ -23,7 +23,7 @@ int main(int argc, char** argv) {
 
   Connection connection(file, Connection::Mode::writer);
   const auto statements = lock::sqlite_statements(lock::Names::one);
-  const sql::sqlite::Stop never = [] { return false; };
+  const sql::sqlite::Stop never = [] { return std::nullopt; };
   auto run = [&](const std::vector<lock::Template>& all, const Value::Struct& values) {
     Value answer;
     connection.control("BEGIN IMMEDIATE");

@@ -60,7 +60,7 @@ int main(int argc, char** argv) {
   {
     // What each caller would do without us, the fair way: one connection, a lock, and a transaction for every insert.
     Connection connection(fresh("each.db"), Connection::Mode::writer);
-    const sql::sqlite::Stop never = [] { return false; };
+    const sql::sqlite::Stop never = [] { return std::nullopt; };
     connection.run(connection.prepare("CREATE TABLE t(id INTEGER PRIMARY KEY, x TEXT)"), {}, never);
     std::mutex mutex;
     const Value params(Value::Array{"a row of some length"});
