@@ -74,7 +74,7 @@ void Shedder::look(Span& span, Clock::time_point now) noexcept {
   span.grew = grows;
 }
 
-Shedder::Duration Shedder::target() const noexcept { return std::max<Duration>(limits_.target, Duration(static_cast<std::int64_t>(mean_ns_))); }
+Shedder::Duration Shedder::target() const noexcept { return std::max<Duration>(limits_.target, Duration(static_cast<std::int64_t>(mean_ns_ / 2))); }
 
 Shedder::Duration Shedder::expected(std::size_t calls) const noexcept {
   return Duration(static_cast<std::int64_t>(static_cast<double>(calls) * mean_ns_ / servers_));

@@ -23,7 +23,7 @@ class Shedder {
  public:
   struct Limits {
     std::size_t waiting = 10'000;
-    std::chrono::milliseconds target{5};  // of the wait; it is what a call takes itself, where that is longer. 0: none is refused as standing
+    std::chrono::milliseconds target{5};  // of the wait; half of what a call takes itself, where that is longer. 0: none is refused as standing
   };
   enum class Verdict : std::uint8_t { take, full, too_late, standing };
   using Duration = std::chrono::nanoseconds;

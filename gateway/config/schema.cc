@@ -103,7 +103,7 @@ const std::array kKeys{
     KEY("id", "tag_wait_ms", 1, kDay, id.tags.wait_ms, "the longest that a call waits for a segment"),
     KEY("limits", "call_ms", 1, kDay, xmlrpc.call_ms, "the longest a call may run; streams over zerorpc have no limit"),
     KEY("limits", "calls_in_flight", 1, kMost, dispatcher.in_flight, "calls that wait, of all callers; more are shed as overloaded"),
-    KEY("limits", "queue_ms", 0, kDay, sqlite.writer.queue_target, "a queue in which calls wait longer than that, and than they take themselves, while it grows, sheds what would wait longer; 0: never"),
+    KEY("limits", "queue_ms", 0, kDay, sqlite.writer.queue_target, "a queue in which calls wait longer than that, and than half of what they take themselves, while it grows, sheds what would wait longer; 0: never"),
     KEY("limits", "multicall", 1, kMost, system.multicall, "calls in one system.multicall"),
     KEY("limits", "gathered_items", 1, kMost, xmlrpc.gathered_items, "items of a stream that is answered as one array"),
     KEY("limits", "answer_bytes", 1024, kMost, xmlrpc.answer_bytes, "of one answer as it goes over the wire, before compression"),
