@@ -410,7 +410,8 @@ void RedlockStore::mend(const Changing& changing, std::size_t i) {
   const Server& server = masters_[i]->server;
   if (!changing.kept->ok || lease.name.empty()) return;
   if (changing.ttl.count() == 0 && changing.kept->count == 0) {
-    if (vote.kind == KeptVote::Kind::absent || (vote.kind == KeptVote::Kind::kept && vote.kept.count > 0))
+    // Not held there: another gateway's request may have come after this release.
+    if (vote.kind == KeptVote::Kind::absent || (vote.kind == KeptVote::Kind::kept && (vote.kept.count > 0 || !vote.kept.ok)))
       owe(i, voter_scripts().release, {server.key(lease.name)},
           {lease.owner, epoch_of(lease.token), counter_of(lease.token), server.channel(lease.name), "all"}, changing.sent + kLongest);
   } else if (changing.ttl.count() > 0 && vote.kind == KeptVote::Kind::kept && !vote.kept.ok) {

@@ -47,6 +47,8 @@ std::pair<Agreed, bool> agree(const std::vector<const GrantVote*>& votes, std::s
   auto with = [&](Token token) { return static_cast<std::size_t>(std::ranges::count(votes, token, &GrantVote::token)); };
   // A lease that too few still know of is taken up if nothing was granted or given back since, as those who voted would know: some
   // master of any majority is among them. Else it is one that a master kept because it missed the release.
+  for (const GrantVote* vote : votes)
+    if (vote->existed && with(vote->token) >= needed) held = vote->token;
   Agreed agreed;
   agreed.goes_on = held != 0 && (with(held) >= needed || (held >= past && held > ended));
   agreed.token = agreed.goes_on ? held : std::max({fresh, past + 1, ended + 1});
@@ -69,7 +71,8 @@ Held in_the_way(const std::vector<Vote>& votes, std::size_t needed, std::size_t 
   for (const Vote& vote : votes) {
     if (vote.kind != Vote::Kind::held) continue;
     const std::size_t now = ++seen[{vote.held.reason, vote.held.holder.owner}];
-    if (now > most_seen) most = &vote, most_seen = now;
+    // Of as many: that he himself is in the way.
+    if (now > most_seen || (now == most_seen && vote.held.reason == Held::Reason::other_mode)) most = &vote, most_seen = now;
     remaining.push_back(vote.held.holder.remaining);
   }
   std::ranges::sort(remaining, std::greater{});
@@ -101,6 +104,7 @@ Verdict count_votes(const std::vector<Vote>& votes, std::size_t needed) {
   Verdict verdict;
   if (granted >= needed) {
     verdict.kind = Verdict::Kind::granted;
+    bool doubtful = false;
     const auto first = std::ranges::find(votes, Vote::Kind::granted, &Vote::kind);
     for (std::size_t name = 0; name < first->grants.size(); ++name) {
       std::vector<const GrantVote*> each;
@@ -108,8 +112,12 @@ Verdict count_votes(const std::vector<Vote>& votes, std::size_t needed) {
         if (vote.kind == Vote::Kind::granted) each.push_back(&vote.grants[name]);
       const auto [agreed, settled] = agree(each, needed);
       verdict.leases.push_back(agreed);
-      if (!settled) verdict.kind = Verdict::Kind::unsettled;
+      if (settled) continue;
+      verdict.kind = Verdict::Kind::unsettled;
+      // Masters that keep different leases of the owner's: one of them missed something, and who has not answered yet may know which.
+      doubtful |= std::ranges::any_of(each, [&](const GrantVote* vote) { return vote->existed && vote->token != agreed.token; });
     }
+    if (doubtful && open > 0) return {};
     return verdict;
   }
   if (granted + open >= needed || (answered < majority(votes.size()) && open > 0)) return verdict;

@@ -93,6 +93,7 @@ TEST(RedlockVotes, AnOwnerGoesOnWithHisTokenUnlessItWasGivenBack) {
       {"one knows, the other had not heard of it: it is told", {existed(5, 2), fresh(9, 4), absent()}, V::unsettled, 5, 2},
       {"one kept it, and others were granted since", {existed(5, 2), fresh(9, 8), absent()}, V::unsettled, 9, 1},
       {"one kept it, and it was given back since", {existed(5, 2), fresh(9, 5, 5), absent()}, V::unsettled, 9, 1},
+      {"two keep different ones, and the third knows which", {existed(5, 2), existed(9, 2), existed(5, 2)}, V::granted, 5, 2},
       {"one kept it, two know better", {existed(5, 2), fresh(9, 8), fresh(9, 8)}, V::granted, 9, 1},
       {"two kept different ones that were given back", {existed(5, 2, 5, 6), existed(6, 2, 6, 6), absent()}, V::unsettled, 7, 1},
   };
@@ -103,6 +104,13 @@ TEST(RedlockVotes, AnOwnerGoesOnWithHisTokenUnlessItWasGivenBack) {
     EXPECT_EQ(verdict.leases[0].token, each.token) << each.what;
     EXPECT_EQ(verdict.leases[0].count, each.count) << each.what;
   }
+}
+
+TEST(RedlockVotes, WhoKeepsDifferentLeasesOfAnOwnerWaitsForTheThird) {
+  EXPECT_EQ(count_votes({existed(5, 2), existed(9, 2), none()}, 2).kind, V::undecided);
+  EXPECT_EQ(count_votes({existed(5, 2), existed(9, 2), silent()}, 2).kind, V::unsettled);
+  EXPECT_EQ(count_votes({held("A", 500, Held::Reason::other_mode), held("B"), none()}, 2).held.reason, Held::Reason::other_mode);
+  EXPECT_EQ(count_votes({held("B"), held("A", 500, Held::Reason::other_mode), none()}, 2).held.reason, Held::Reason::other_mode);
 }
 
 TEST(RedlockVotes, ALeaseLastsAsLongAsEnoughKeepIt) {
