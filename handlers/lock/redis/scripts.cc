@@ -55,15 +55,21 @@ local function next_token()
 end
 
 local function same(lease, nonce) return lease[5] == nonce end
-local function taken_by(lease, nonce) return lease[5] == nonce end
+local function enter(lease, nonce) lease[5] = nonce end
+local function leave(lease, nonce)
+  if lease[5] ~= nonce then return false end
+  lease[5] = ''
+  return true
+end
 local function granted(lock, lease, existed) return {lease[2], lease[3], lease[4], lease[7] - now} end
 local function ended(key, lock, lease) end
 local function retracted(key, lock, lease) end
 )";
 
 // A voter takes the token that is proposed, unless it knows a higher one for the name; or, when it has forgotten the name, for any.
-// Nonces are REQUEST:ATTEMPT. A lease also carries the name's token before it (8 and 9); a lock also e, the highest token that was
-// given back, so that a lease which a master kept because it missed that is not taken for one that is held.
+// Nonces are REQUEST:ATTEMPT. A lease has those of all its entries: one that this master read late, and that came to nothing, is taken
+// back although its owner has entered again meanwhile. It also carries the name's token before it (8 and 9); a lock also e, the highest
+// token that was given back, so that a lease which a master kept because it missed that is not taken for one that is held.
 constexpr const char* kVoter = R"(
 local function less(a, b) return a[1] < b[1] or (a[1] == b[1] and a[2] < b[2]) end
 
@@ -77,6 +83,8 @@ end
 local function next_token(lock, epoch, counter)
   local last = lock.t
   if last[1] == 0 and last[2] == 0 then last = {tonumber(server[2]), tonumber(server[5] or 0)} end
+  -- A request may be read when its own lease was given back elsewhere: its token is never granted again.
+  if less(last, lock.e) then last = lock.e end
   local token = {math.max(tonumber(epoch), tonumber(server[2])), tonumber(counter)}
   if not less(last, token) then token = {last[1], last[2] + 1} end
   remember(token)
@@ -84,8 +92,37 @@ local function next_token(lock, epoch, counter)
 end
 
 local function request_of(nonce) return string.match(nonce, '^(.*):') end
-local function same(lease, nonce) return request_of(lease[5]) == request_of(nonce) end
-local function taken_by(lease, nonce) return lease[5] == nonce or (request_of(lease[5]) or '') .. ':' == nonce end
+local function is(entry, nonce) return entry == nonce end
+local function of_one_request(entry, nonce) return request_of(entry) == request_of(nonce) end
+local function taken_back(entry, nonce) return entry == nonce or request_of(entry) .. ':' == nonce end
+
+-- A lease's nonces without those that match, and whether there were any.
+local function without(lease, nonce, matches)
+  local left, found = {}, false
+  for entry in string.gmatch(lease[5], '[^\n]+') do
+    if matches(entry, nonce) then found = true else left[#left + 1] = entry end
+  end
+  return left, found
+end
+
+local function holds(lease, nonce)
+  local left, found = without(lease, nonce, is)
+  return found
+end
+local function same(lease, nonce)
+  local left, found = without(lease, nonce, of_one_request)
+  return found
+end
+local function enter(lease, nonce)
+  local entries = without(lease, nonce, of_one_request)
+  entries[#entries + 1] = nonce
+  lease[5] = table.concat(entries, '\n', math.max(1, #entries - 15))
+end
+local function leave(lease, nonce)
+  local left, found = without(lease, nonce, taken_back)
+  lease[5] = table.concat(left, '\n')
+  return found
+end
 local function granted(lock, lease, existed) return {lease[2], lease[3], lease[4], lease[7] - now, existed and 1 or 0, lock.t[1], lock.t[2], lock.e[1], lock.e[2]} end
 
 local function ended(key, lock, lease)
@@ -137,7 +174,7 @@ for i = 3, #KEYS do
   local existed = lease
   if lease then
     if not same(lease, nonce) then lease[4] = lease[4] + 1 end
-    lease[5] = nonce
+    enter(lease, nonce)
     lease[7], lease[8], lease[9] = math.max(lease[7], now + ttl), lease[2], lease[3]
   else
     local token = next_token(lock, ARGV[9], ARGV[10])
@@ -161,9 +198,8 @@ for i = 3, #KEYS do
   local channel = ARGV[2 + i]
   local freed = channel and lock.by == owner and lock.wanted > 0
   if freed then redis.call('HDEL', KEYS[i], 'w', 'b') end
-  if lease and taken_by(lease, nonce) then
+  if lease and leave(lease, nonce) then
     lease[4] = lease[4] - 1
-    lease[5] = ''
     if lease[4] == 0 then
       redis.call('HDEL', KEYS[i], 'o' .. owner)
       if channel then ended(KEYS[i], lock, lease) else retracted(KEYS[i], lock, lease) end
@@ -182,7 +218,7 @@ local lock = load(KEYS[2])
 local lease = mine(lock, ARGV[2], ARGV[3], ARGV[4])
 if not lease then
   -- What comes late, to keep it here too, is to know.
-  if lock.holders == 0 and lock.t[2] > 0 then ended(KEYS[2], lock, {0, tonumber(ARGV[3]), tonumber(ARGV[4])}) end
+  if lock.t[2] > 0 then ended(KEYS[2], lock, {0, tonumber(ARGV[3]), tonumber(ARGV[4])}) end
   return {'kept', 0, 0, lock.t[1], lock.t[2], 0}
 end
 lease[4] = ARGV[6] and 0 or lease[4] - 1
@@ -228,7 +264,7 @@ local locks = {}
 for i = 2, #KEYS do
   locks[i] = load(KEYS[i])
   local lease = locks[i].leases[owner]
-  if not lease or lease[5] ~= nonce then return {'gone'} end
+  if not lease or not holds(lease, nonce) then return {'gone'} end
 end
 local answer = {'granted'}
 for i = 2, #KEYS do

@@ -237,7 +237,7 @@ void RedlockStore::start(std::shared_ptr<Attempt> attempt) {
 }
 
 void RedlockStore::count(std::shared_ptr<Attempt> attempt) {
-  Verdict verdict = count_votes(attempt->votes, attempt->enough);
+  Verdict verdict = count_votes(attempt->votes, attempt->enough, attempt->request.slots);
   switch (verdict.kind) {
     case Verdict::Kind::undecided: return;
     case Verdict::Kind::granted: {

@@ -35,8 +35,8 @@ milliseconds kept_by(std::vector<milliseconds> left, std::size_t needed) {
   return left[std::min(needed, left.size()) - 1];
 }
 
-// The token and count of one name, and whether enough masters say just that.
-std::pair<Agreed, bool> agree(const std::vector<const GrantVote*>& votes, std::size_t needed) {
+// The token and count of one name, and whether enough masters say just that. `unheard`: how many masters may know more.
+std::pair<Agreed, bool> agree(const std::vector<const GrantVote*>& votes, std::size_t needed, std::int64_t slots, std::size_t unheard) {
   Token held = 0, fresh = 0, past = 0, ended = 0;
   for (const GrantVote* vote : votes) {
     Token& token = vote->existed ? held : fresh;
@@ -46,11 +46,14 @@ std::pair<Agreed, bool> agree(const std::vector<const GrantVote*>& votes, std::s
   }
   auto with = [&](Token token) { return static_cast<std::size_t>(std::ranges::count(votes, token, &GrantVote::token)); };
   // A lease that too few still know of is taken up if nothing was granted or given back since, as those who voted would know: some
-  // master of any majority is among them. Else it is one that a master kept because it missed the release.
+  // master of any majority is among them. Else it is one that a master kept because it missed the release; or, when the others were
+  // heard and know nothing of it, an attempt that came to nothing, and that is yet to be taken back there.
   for (const GrantVote* vote : votes)
     if (vote->existed && with(vote->token) >= needed) held = vote->token;
   Agreed agreed;
-  agreed.goes_on = held != 0 && (with(held) >= needed || (held >= past && held > ended));
+  // Where one holder is alone, a later token that was given back shows so too, however many masters missed the release.
+  const bool enough_know = with(held) >= needed && (slots != kExclusive || held > ended);
+  agreed.goes_on = held != 0 && (enough_know || (with(held) + unheard >= needed && held >= past && held > ended));
   agreed.token = agreed.goes_on ? held : std::max({fresh, past + 1, ended + 1});
   std::vector<milliseconds> left;
   for (const GrantVote* vote : votes) {
@@ -98,7 +101,7 @@ std::size_t needed(std::size_t masters, std::int64_t slots) {
   return static_cast<std::size_t>(n * k / (k + 1) + 1);
 }
 
-Verdict count_votes(const std::vector<Vote>& votes, std::size_t needed) {
+Verdict count_votes(const std::vector<Vote>& votes, std::size_t needed, std::int64_t slots) {
   const std::size_t granted = count(votes, Vote::Kind::granted), held = count(votes, Vote::Kind::held), open = expected(votes, needed);
   const std::size_t answered = granted + held;
   Verdict verdict;
@@ -110,12 +113,12 @@ Verdict count_votes(const std::vector<Vote>& votes, std::size_t needed) {
       std::vector<const GrantVote*> each;
       for (const Vote& vote : votes)
         if (vote.kind == Vote::Kind::granted) each.push_back(&vote.grants[name]);
-      const auto [agreed, settled] = agree(each, needed);
-      verdict.leases.push_back(agreed);
-      if (settled) continue;
+      const auto agreed = agree(each, needed, slots, votes.size() - answered);
+      verdict.leases.push_back(agreed.first);
+      if (agreed.second) continue;
       verdict.kind = Verdict::Kind::unsettled;
       // Masters that keep different leases of the owner's: one of them missed something, and who has not answered yet may know which.
-      doubtful |= std::ranges::any_of(each, [&](const GrantVote* vote) { return vote->existed && vote->token != agreed.token; });
+      doubtful |= std::ranges::any_of(each, [&](const GrantVote* vote) { return vote->existed && vote->token != agreed.first.token; });
     }
     if (doubtful && open > 0) return {};
     return verdict;

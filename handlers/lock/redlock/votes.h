@@ -51,7 +51,8 @@ struct Verdict {
   std::vector<Agreed> leases{};  // of granted and unsettled: one for each name
   Held held{};                   // of held and contested
 };
-Verdict count_votes(const std::vector<Vote>& votes, std::size_t needed);
+// `slots`: how many may hold the lock together.
+Verdict count_votes(const std::vector<Vote>& votes, std::size_t needed, std::int64_t slots);
 
 // Of release and renew. Nothing: undecided.
 struct KeptVote {

@@ -47,7 +47,7 @@ TEST(RedlockVotes, AMajorityGrantsAndTheRestIsNotWaitedFor) {
       {"two of five and no more", {fresh(7), absent(), fresh(7), absent(), absent()}, V::unavailable},
   };
   for (const Case& each : cases) {
-    const Verdict verdict = count_votes(each.votes, needed(each.votes.size(), kExclusive));
+    const Verdict verdict = count_votes(each.votes, needed(each.votes.size(), kExclusive), kExclusive);
     EXPECT_EQ(verdict.kind, each.verdict) << each.what;
     if (each.token != 0) {
       ASSERT_EQ(verdict.leases.size(), 1u) << each.what;
@@ -72,7 +72,7 @@ TEST(RedlockVotes, WhatStandsInTheWay) {
       {"all are dead", {absent(), absent(), absent()}, V::unavailable},
       {"not his own: nobody asks again", {held("B", 500, Held::Reason::not_yours), held("C", 500, Held::Reason::not_yours), fresh(7)}, V::held},
   };
-  for (const Case& each : cases) EXPECT_EQ(count_votes(each.votes, 2).kind, each.verdict) << each.what;
+  for (const Case& each : cases) EXPECT_EQ(count_votes(each.votes, 2, kExclusive).kind, each.verdict) << each.what;
 }
 
 TEST(RedlockVotes, NobodyWaitsForAMasterThatIsSilent) {
@@ -82,7 +82,7 @@ TEST(RedlockVotes, NobodyWaitsForAMasterThatIsSilent) {
       {"two are silent, the third is dead", {absent(), silent(), silent()}, V::undecided},
       {"one is silent, one dead: no majority without it", {fresh(7), silent(), absent()}, V::unavailable},
   };
-  for (const Case& each : cases) EXPECT_EQ(count_votes(each.votes, 2).kind, each.verdict) << each.what;
+  for (const Case& each : cases) EXPECT_EQ(count_votes(each.votes, 2, kExclusive).kind, each.verdict) << each.what;
 }
 
 TEST(RedlockVotes, AnOwnerGoesOnWithHisTokenUnlessItWasGivenBack) {
@@ -95,10 +95,11 @@ TEST(RedlockVotes, AnOwnerGoesOnWithHisTokenUnlessItWasGivenBack) {
       {"one kept it, and it was given back since", {existed(5, 2), fresh(9, 5, 5), absent()}, V::unsettled, 9, 1},
       {"two keep different ones, and the third knows which", {existed(5, 2), existed(9, 2), existed(5, 2)}, V::granted, 5, 2},
       {"one kept it, two know better", {existed(5, 2), fresh(9, 8), fresh(9, 8)}, V::granted, 9, 1},
+      {"two kept it, and the third knows that it was given back", {existed(5, 2), fresh(9, 5, 5), existed(5, 2)}, V::unsettled, 9, 1},
       {"two kept different ones that were given back", {existed(5, 2, 5, 6), existed(6, 2, 6, 6), absent()}, V::unsettled, 7, 1},
   };
   for (const Case& each : cases) {
-    const Verdict verdict = count_votes(each.votes, 2);
+    const Verdict verdict = count_votes(each.votes, 2, kExclusive);
     EXPECT_EQ(verdict.kind, each.verdict) << each.what;
     ASSERT_EQ(verdict.leases.size(), 1u) << each.what;
     EXPECT_EQ(verdict.leases[0].token, each.token) << each.what;
@@ -106,24 +107,30 @@ TEST(RedlockVotes, AnOwnerGoesOnWithHisTokenUnlessItWasGivenBack) {
   }
 }
 
+TEST(RedlockVotes, OfALockForSeveralALaterTokenThatOthersGaveBackSaysNothing) {
+  const Verdict verdict = count_votes({existed(5, 2, 9, 9), existed(5, 2, 9, 9), none()}, 2, kShared);
+  EXPECT_EQ(verdict.kind, V::granted);
+  EXPECT_EQ(verdict.leases.at(0).token, 5);
+}
+
 TEST(RedlockVotes, WhoKeepsDifferentLeasesOfAnOwnerWaitsForTheThird) {
-  EXPECT_EQ(count_votes({existed(5, 2), existed(9, 2), none()}, 2).kind, V::undecided);
-  EXPECT_EQ(count_votes({existed(5, 2), existed(9, 2), silent()}, 2).kind, V::unsettled);
-  EXPECT_EQ(count_votes({held("A", 500, Held::Reason::other_mode), held("B"), none()}, 2).held.reason, Held::Reason::other_mode);
-  EXPECT_EQ(count_votes({held("B"), held("A", 500, Held::Reason::other_mode), none()}, 2).held.reason, Held::Reason::other_mode);
+  EXPECT_EQ(count_votes({existed(5, 2), existed(9, 2), none()}, 2, kExclusive).kind, V::undecided);
+  EXPECT_EQ(count_votes({existed(5, 2), existed(9, 2), silent()}, 2, kExclusive).kind, V::unsettled);
+  EXPECT_EQ(count_votes({held("A", 500, Held::Reason::other_mode), held("B"), none()}, 2, kExclusive).held.reason, Held::Reason::other_mode);
+  EXPECT_EQ(count_votes({held("B"), held("A", 500, Held::Reason::other_mode), none()}, 2, kExclusive).held.reason, Held::Reason::other_mode);
 }
 
 TEST(RedlockVotes, ALeaseLastsAsLongAsEnoughKeepIt) {
   std::vector<Vote> votes{fresh(7), fresh(7), fresh(7)};
   for (std::size_t i = 0; i < 3; ++i) votes[i].grants[0].left = milliseconds(100 * (i + 1));
-  EXPECT_EQ(count_votes(votes, 2).leases.at(0).left, milliseconds(200));
+  EXPECT_EQ(count_votes(votes, 2, kExclusive).leases.at(0).left, milliseconds(200));
   votes[2] = none();
-  EXPECT_EQ(count_votes(votes, 2).leases.at(0).left, milliseconds(100));
+  EXPECT_EQ(count_votes(votes, 2, kExclusive).leases.at(0).left, milliseconds(100));
 }
 
 TEST(RedlockVotes, AHolderIsInTheWayUntilEnoughAreFreeOfHim) {
-  EXPECT_EQ(count_votes({held("B", 300), held("B", 100), held("B", 200)}, 2).held.holder.remaining, milliseconds(200));
-  EXPECT_EQ(count_votes({held("B", 300), held("B", 100), absent()}, 2).held.holder.remaining, milliseconds(300));
+  EXPECT_EQ(count_votes({held("B", 300), held("B", 100), held("B", 200)}, 2, kExclusive).held.holder.remaining, milliseconds(200));
+  EXPECT_EQ(count_votes({held("B", 300), held("B", 100), absent()}, 2, kExclusive).held.holder.remaining, milliseconds(300));
 }
 
 // k + 1 holders must never find enough masters that let k in each.
