@@ -63,10 +63,11 @@ std::optional<std::string_view> take_declared(std::string_view& text, std::strin
   return value;
 }
 
-// XML 1.0, 2.8, rules 23 to 26 and 32; `text` is what stands between `<?xml` and `?>`. Whether we read the encoding is to_utf8's matter.
+// XML 1.0, fourth edition, 2.8, rules 23 to 26 and 32, which take any version, as Python's parser does; `text` is what stands between
+// `<?xml` and `?>`. Whether we read the encoding is to_utf8's matter.
 bool is_declaration(std::string_view text) {
   const auto version = take_declared(text, "version");
-  if (!version || !version->starts_with("1.") || version->size() < 3 || version->find_first_not_of("0123456789", 2) != version->npos) return false;
+  if (!version || version->empty() || !std::ranges::all_of(*version, name_character)) return false;
   if (const auto encoding = take_declared(text, "encoding"); encoding && encoding->empty()) return false;
   if (const auto standalone = take_declared(text, "standalone"); standalone && *standalone != "yes" && *standalone != "no") return false;
   return std::ranges::all_of(text, space);
