@@ -47,7 +47,7 @@ void check_parameters(const Statement& statement, InOrder in_order) {
   Value::Struct by_name;
   for (const std::string& name : statement.names) by_name.emplace_back(name, 1);
   const bool named = !statement.names.empty(), fits = taken(Value(std::move(by_name)));
-  if (named && statement.names.size() == statement.parameters && !fits) std::abort();  // else names and marks are mixed, which is refused
+  if (named && fits == statement.numbered) std::abort();  // names and marks that are mixed are refused
   if (!named && statement.parameters < 1000 && !taken(Value(std::move(by_place)))) std::abort();
 }
 
