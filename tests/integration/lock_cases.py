@@ -55,9 +55,9 @@ def try_lock(g, name, options=None):
     return getattr(g.lock, "try")(name, options or {})
 
 
-def run_server_suite(url):
-    """What a store in a database server must do, by the suite in C++."""
-    suite = subprocess.run([os.path.join(os.environ["SLUICE_BUILD"], "lock_server_suite")], env=dict(os.environ, SLUICE_SERVER=url), capture_output=True, text=True, timeout=100)
+def run_suite(program, **environment):
+    """What every store must do, by a suite in C++ that is told by its environment where the servers are."""
+    suite = subprocess.run([os.path.join(os.environ["SLUICE_BUILD"], program)], env=dict(os.environ, **environment), capture_output=True, text=True, timeout=100)
     if suite.returncode:
         raise AssertionError(suite.stdout[-4000:] + suite.stderr[-1000:])
 

@@ -25,7 +25,7 @@ lock_cases.world = one_server
 
 class Store(unittest.TestCase):
     def test_conformance(self):
-        lock_cases.run_server_suite(lock_cases.cluster.url())
+        lock_cases.run_suite("lock_server_suite", SLUICE_SERVER=lock_cases.cluster.url())
 
 
 if __name__ == "__main__":

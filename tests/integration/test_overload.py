@@ -147,7 +147,7 @@ class Overload(unittest.TestCase):
             answers = greedy.wait()
             served = [a for a in answers if a.name is None]
             self.assertGreater(len(served), 0)
-            self.assertLessEqual({a.name for a in answers}, {None, "TimeoutExpired", "CancelledError"})  # the last: one that was stopped in the middle
+            self.assertLessEqual({a.name for a in answers}, {None, "TimeoutExpired"})
             self.assertGreater(sum(a.name == "TimeoutExpired" for a in answers), 10)
             replica = other.call("sql.topology").value["nodes"][1]
             self.assertLessEqual(replica["calls"], len(served) + 1)

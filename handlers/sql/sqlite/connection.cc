@@ -254,7 +254,7 @@ bool Connection::step(const Prepared& prepared, Value::Array& row, std::size_t& 
   if (code == SQLITE_DONE) return false;
   if (code == SQLITE_INTERRUPT) {
     const auto kind = stopped_by_.value_or(Fault::Kind::cancelled);
-    throw Fault(kind, std::string("the statement was stopped: ") + (kind == Fault::Kind::cancelled ? "its caller is gone" : "its time was up"));
+    throw Fault(kind, std::string("the statement was stopped: ") + (kind == Fault::Kind::cancelled ? "its caller is gone" : "its time was up; give it more (timeout_ms), or have it do less"));
   }
   if (code != SQLITE_ROW) throw error(sqlite3_sql(statement));
   const int count = sqlite3_data_count(statement);
