@@ -256,7 +256,7 @@ class RetryAfter(unittest.TestCase):
             with xmlrpc.client.ServerProxy(gateway.url) as g:
                 g.lock.acquire("held", {"ttl_ms": 30_000})
                 caller.ask("lock.acquire", "held", {"wait_ms": 20_000})
-                wait_for(lambda: self.answer(http_one, "lock.acquire", "held", {"wait_ms": 1000})[0], "the line to be full")
+                wait_for(lambda: g.lock.info("held")["waiters"] == 1, "the line to be full")
                 after, text = self.answer(http_one, "lock.acquire", "held", {"wait_ms": 1000})
                 self.assertIn("lock.waiters", text)
                 self.assertGreaterEqual(int(after), 1)
