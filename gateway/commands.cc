@@ -5,33 +5,15 @@
 #include <iostream>
 #include <iterator>
 
-#include "gateway/access/access.h"
 #include "gateway/caller.h"
 #include "gateway/compose.h"
-#include "gateway/databases.h"
 #include "gateway/json.h"
-#include "gateway/listen.h"
+#include "gateway/uses.h"
 
 namespace sluice::commands {
 namespace {
 
 void complain(const std::string& what) { std::cerr << "sluice: " << what << "\n"; }
-
-// What only shows when the settings are put to use, but can be told without a port or a database.
-void check_uses(config::Loaded& loaded) {
-  try {
-    for (const std::string& listen : loaded.settings.xmlrpc_listen) read_listener(listen);
-    for (const std::string& endpoint : loaded.settings.zerorpc_listen)
-      if (!endpoint.starts_with("tcp://") && !endpoint.starts_with("ipc://") && !endpoint.starts_with("curve+tcp://"))
-        loaded.errors.push_back("zerorpc.listen: '" + endpoint + "' is no endpoint; expected tcp://HOST:PORT, curve+tcp://HOST:PORT or ipc://FILE");
-    if (loaded.errors.empty())
-      if (auto problem = exposed(loaded.settings)) loaded.errors.push_back(*problem);
-    if (!loaded.settings.access.users.empty()) access::check(loaded.settings.access);
-    if (!loaded.settings.statements.empty()) load_statements(loaded.settings);
-  } catch (const std::exception& error) {
-    loaded.errors.push_back(error.what());
-  }
-}
 
 }  // namespace
 
@@ -74,7 +56,7 @@ bool assemble(const ServeOptions& options, config::Loaded& loaded) {
   flag(options.exposed, "gateway.listen_without_authentication", "--listen-without-authentication", settings.listen_without_authentication, true);
   if (options.print) return true;
   check_uses(loaded);
-  for (const std::string& error : loaded.errors) complain(error);
+  for (const std::string& error : loaded.errors) std::cerr << error << "\n";
   config::settle(settings);
   return loaded.errors.empty();
 }

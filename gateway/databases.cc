@@ -29,7 +29,7 @@ std::unique_ptr<sql::Backend> sqlite_at(const config::Settings& settings, const 
 }
 
 // An engine is one line.
-std::unique_ptr<sql::cluster::Engine> engine_of(const std::string& url, sql::cluster::AnswerLimits limits, std::vector<std::pair<std::string, std::string>>& hosts) {
+std::unique_ptr<sql::cluster::Engine> engine_at(const std::string& url, sql::cluster::AnswerLimits limits, std::vector<std::pair<std::string, std::string>>& hosts) {
   if (url.starts_with("postgresql://") || url.starts_with("postgres://")) {
     hosts = sql::postgres::Postgres::hosts(url);
     return std::make_unique<sql::postgres::Postgres>(url, limits);
@@ -42,6 +42,12 @@ std::unique_ptr<sql::cluster::Engine> engine_of(const std::string& url, sql::clu
   throw std::runtime_error("url '" + url.substr(0, url.find(':')) + ":...' names no engine; expected sqlite:FILE, postgresql://... or mariadb://...");
 }
 
+std::unique_ptr<sql::cluster::Engine> engine_of(const std::string& url, sql::cluster::AnswerLimits limits, std::vector<std::pair<std::string, std::string>>& hosts) {
+  auto engine = engine_at(url, limits, hosts);
+  if (hosts.size() > 63) throw std::runtime_error("url names " + std::to_string(hosts.size()) + " nodes; at most 63 are served");
+  return engine;
+}
+
 std::unique_ptr<sql::Backend> open(const std::string& name, const config::Database& database, const config::Settings& settings, Loop& home, Workers& workers) {
   if (database.url.starts_with("sqlite:")) return sqlite_at(settings, database.url.substr(7));
   sql::cluster::Settings own = database.cluster;
@@ -52,7 +58,6 @@ std::unique_ptr<sql::Backend> open(const std::string& name, const config::Databa
   own.fallback_secret = database.url;  // what every gateway of this database has anyway
   own.split = config::read_split(database.split).value_or(sql::Split{});
   auto engine = engine_of(database.url, own.answer, own.hosts);
-  if (own.hosts.size() > 63) throw std::runtime_error("url names " + std::to_string(own.hosts.size()) + " nodes; at most 63 are served");
   auto cluster = std::make_unique<sql::cluster::Cluster>(std::move(engine), std::move(own), home, workers);
   home.post([cluster = cluster.get()] { cluster->start(); });
   return cluster;
@@ -72,6 +77,16 @@ std::unique_ptr<sql::Listener> listener_of(const config::Settings& settings, con
   return std::make_unique<sql::postgres::PgListener>(configured->second.url);
 }
 
+void check_url(const std::string& url) {
+  std::vector<std::pair<std::string, std::string>> hosts;
+  if (!url.starts_with("sqlite:")) engine_of(url, {}, hosts);
+}
+
+void check_default_database(const config::Settings& settings) {
+  const std::string& name = settings.default_database;
+  if (name != "main" && !settings.databases.contains(name)) throw std::runtime_error("sql.default is '" + name + "', but there is no [database." + name + "]");
+}
+
 std::vector<sql::NamedStatement> load_statements(const config::Settings& settings) {
   auto statements = sql::load_named(settings.statements);
   sql::check_named(statements, [&](const std::string& db) -> std::string {
@@ -85,6 +100,7 @@ std::vector<sql::NamedStatement> load_statements(const config::Settings& setting
 }
 
 Databases::Databases(const config::Settings& settings, Loop& home, Workers& workers) {
+  check_default_database(settings);
   for (const auto& [name, database] : settings.databases) {
     try {
       all_.emplace_back(name, open(name, database, settings, home, workers));
@@ -94,7 +110,6 @@ Databases::Databases(const config::Settings& settings, Loop& home, Workers& work
   }
   if (!settings.databases.contains("main")) all_.emplace_back("main", sqlite_at(settings, settings.sqlite.file));
   const auto first = std::ranges::find(all_, settings.default_database, [](const auto& one) { return one.first; });
-  if (first == all_.end()) throw std::runtime_error("sql.default is '" + settings.default_database + "', but there is no [database." + settings.default_database + "]");
   std::rotate(all_.begin(), first, first + 1);
   for (const auto& [name, backend] : all_) {
     const auto configured = settings.databases.find(name);

@@ -2,6 +2,7 @@
 // IdStores: THE list of stores that ids may be kept in, each told by its name in the configuration. Makes the id handler.
 
 #include "gateway/databases.h"
+#include "gateway/store_url.h"
 #include "handlers/id/id.h"
 
 namespace sluice {
@@ -13,6 +14,8 @@ class IdStores {
   std::unique_ptr<id::Id> handler(const config::Settings&, Loop& home);  // this outlives it
 
  private:
+  std::unique_ptr<id::Store> make(const StoreUrl&, const config::Settings&, Databases&, Loop& home);
+
   std::unique_ptr<sql::Backend> file_;  // of the embedded store: its own, so that no transaction of a caller's holds ids up
   std::unique_ptr<id::Store> store_;
   std::unique_ptr<id::Stamps> stamps_;  // of id.redis

@@ -40,6 +40,11 @@ Listener read_listener(const std::string& listen) {
   return out;
 }
 
+void check_endpoint(const std::string& endpoint) {
+  if (!endpoint.starts_with("tcp://") && !endpoint.starts_with("ipc://") && !endpoint.starts_with("curve+tcp://"))
+    throw std::runtime_error("zerorpc.listen: '" + endpoint + "' is no endpoint; expected tcp://HOST:PORT, curve+tcp://HOST:PORT or ipc://FILE");
+}
+
 bool is_loopback(const std::string& host) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;

@@ -19,6 +19,9 @@ struct Listener {
 };
 Listener read_listener(const std::string& listen);  // throws std::runtime_error
 
+// tcp://HOST:PORT, curve+tcp://HOST:PORT or ipc://FILE, where zerorpc is listened for. Throws std::runtime_error when it is none.
+void check_endpoint(const std::string&);
+
 // "127.0.0.1:4242" or "[::1]:4242" taken apart. Throws std::runtime_error.
 std::pair<std::string, std::uint16_t> host_and_port(const std::string& listen);
 

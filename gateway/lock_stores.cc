@@ -1,7 +1,5 @@
 #include "gateway/lock_stores.h"
 
-#include <stdexcept>
-
 #include "handlers/lock/redis/store.h"
 #include "handlers/lock/redlock/store.h"
 #include "handlers/lock/sql/store.h"
@@ -11,46 +9,30 @@
 namespace sluice {
 
 LockStores::LockStores(const config::Settings& settings, Databases& databases, Loop& home) {
-  auto add = [&](const std::string& space, const std::string& backend) {
-    try {
-      if (!stores_.emplace(space, make(backend, settings, databases, home)).second) throw std::runtime_error("stands there twice");
-    } catch (const std::exception& problem) {
-      throw std::runtime_error((space.empty() ? "lock.backend" : "lock.spaces '" + space + "'") + ": " + problem.what());
-    }
-  };
-  add("", settings.lock_backend);
-  for (const std::string& space : settings.lock_spaces) {
-    const auto equals = space.find('=');
-    if (equals == 0 || equals == space.npos) throw std::runtime_error("lock.spaces must hold NAME=BACKEND, not '" + space + "'");
-    add(space.substr(0, equals), space.substr(equals + 1));
-  }
+  stores_.emplace("", for_key("lock.backend", [&, url = lock_backend(settings)] { return make(url, settings, databases, home); }));
+  for (const auto& [space, url] : lock_spaces(settings))
+    stores_.emplace(space, for_key("lock.spaces '" + space + "'", [&] { return make(url, settings, databases, home); }));
 }
 
 // A store is one line.
-std::unique_ptr<lock::LeaseStore> LockStores::make(const std::string& backend, const config::Settings& settings, Databases& databases, Loop& home) {
+std::unique_ptr<lock::LeaseStore> LockStores::make(const StoreUrl& url, const config::Settings& settings, Databases& databases, Loop& home) {
   lock::SqlStore::Options rows;
   rows.epoch = settings.lock_epoch;
   const std::string file = settings.lock_file.empty() ? main_file(settings) + "-locks" : settings.lock_file;
-  if (backend == "sqlite") {
+  if (const auto* database = std::get_if<OfDatabase>(&url)) return std::make_unique<lock::SqlStore>(*databases.find(database->name), home, rows, listener_of(settings, database->name));
+  if (const auto* one = std::get_if<OneRedis>(&url)) {
+    const auto server = redis::look_up(one->url).front();
+    return std::make_unique<lock::RedisStore>(home, server, lock::RedisStore::Options{.file = file + "-redis-" + server.label(), .epoch = settings.lock_epoch});
+  }
+  if (const auto* many = std::get_if<Redlock>(&url)) return std::make_unique<lock::RedlockStore>(home, redis::look_up(many->url), lock::RedlockStore::Options{.file = file + "-redlock-", .epoch = settings.lock_epoch});
+  if (const auto* place = std::get_if<zookeeper::Place>(&url)) return std::make_unique<lock::ZooKeeperStore>(home, *place, lock::ZooKeeperStore::Options{.epoch = settings.lock_epoch});
+  if (!file_) {
     sql::sqlite::Settings own = settings.sqlite;
     own.file = file;
     own.readers = 1;
-    if (!file_) file_ = std::make_unique<sql::sqlite::Sqlite>(std::move(own));
-    return std::make_unique<lock::SqlStore>(*file_, home, rows);
+    file_ = std::make_unique<sql::sqlite::Sqlite>(std::move(own));
   }
-  if (backend.starts_with("database:")) {
-    sql::Backend* database = databases.find(backend.substr(9));
-    if (!database) throw std::runtime_error("there is no [database." + backend.substr(9) + "]");
-    return std::make_unique<lock::SqlStore>(*database, home, rows, listener_of(settings, backend.substr(9)));
-  }
-  if (backend.starts_with("redis://")) {
-    const auto servers = redis::read_addresses("redis", backend);
-    if (servers.size() != 1) throw std::runtime_error("redis:// takes one server");
-    return std::make_unique<lock::RedisStore>(home, servers.front(), lock::RedisStore::Options{.file = file + "-redis-" + servers.front().label(), .epoch = settings.lock_epoch});
-  }
-  if (backend.starts_with("redlock://")) return std::make_unique<lock::RedlockStore>(home, redis::read_addresses("redlock", backend), lock::RedlockStore::Options{.file = file + "-redlock-", .epoch = settings.lock_epoch});
-  if (backend.starts_with("zookeeper:")) return std::make_unique<lock::ZooKeeperStore>(home, zookeeper::parse_place(backend), lock::ZooKeeperStore::Options{.epoch = settings.lock_epoch});
-  throw std::runtime_error("'" + backend.substr(0, backend.find("://")) + "' is no store; expected sqlite, database:NAME, redis://HOST:PORT, redlock://HOST:PORT,HOST:PORT,HOST:PORT or zookeeper://HOST:PORT,HOST:PORT/ROOT");
+  return std::make_unique<lock::SqlStore>(*file_, home, rows);
 }
 
 }  // namespace sluice

@@ -23,16 +23,17 @@
 namespace sluice::config {
 namespace {
 
-// The place in words, then the line itself with a caret below the column.
-std::string at(const std::string& name, std::string_view content, const toml::source_position& place, const std::string& what) {
+Loaded::Place place_of(const std::string& name, std::string_view content, const toml::source_position& place) {
   std::string_view line = content;
   for (toml::source_index i = 1; i < place.line && !line.empty(); ++i) line.remove_prefix(std::min(line.find('\n'), line.size() - 1) + 1);
   line = line.substr(0, line.find('\n'));
   const std::size_t column = std::max<std::size_t>(place.column, 1);
   std::string shown(line.substr(0, 200));
   std::replace(shown.begin(), shown.end(), '\t', ' ');
-  return name + ":" + std::to_string(place.line) + ":" + std::to_string(column) + ": " + what + "\n  " + shown + "\n  " + std::string(std::min<std::size_t>(column - 1, 200), ' ') + "^";
+  return {name + ":" + std::to_string(place.line) + ":" + std::to_string(column), "  " + shown + "\n  " + std::string(std::min<std::size_t>(column - 1, 200), ' ') + "^"};
 }
+
+std::string at(const Loaded::Place& place, const std::string& what) { return place.at + ": " + what + "\n" + place.picture; }
 
 std::string did_you_mean(std::string_view name, const std::vector<std::string_view>& known) {
   const auto close = nearest(name, known);
@@ -88,8 +89,8 @@ std::string problem_of(const access::Role& role, std::string_view key) {
 }
 
 // [database.NAME] for each database, [role.NAME] for each role.
-template <class Of, class Fail>
-void load_entries(const std::string& section, const toml::table& entries, std::span<const EntryKey<Of>> keys, std::map<std::string, Of>& to, Fail fail) {
+template <class Of, class Fail, class Keep>
+void load_entries(const std::string& section, const toml::table& entries, std::span<const EntryKey<Of>> keys, std::map<std::string, Of>& to, Fail fail, Keep keep) {
   for (auto&& [name_key, entry_node] : entries) {
     const std::string name = section + "." + std::string(name_key.str());
     const toml::table* table = entry_node.as_table();
@@ -112,6 +113,7 @@ void load_entries(const std::string& section, const toml::table& entries, std::s
         continue;
       }
       key->set(entry, std::get<Setting>(value));
+      keep(name + "." + std::string(key->name), node);
       if (auto problem = problem_of(entry, key->name); !problem.empty()) fail(node.source(), name + "." + std::string(key->name) + problem);
     }
     if constexpr (std::is_same_v<Of, Database>)
@@ -120,6 +122,12 @@ void load_entries(const std::string& section, const toml::table& entries, std::s
 }
 
 }  // namespace
+
+std::string Loaded::complaint(const std::string& key, const std::string& what) const {
+  if (const auto place = places.find(key); place != places.end() && (!origin.contains(key) || place->second.at.starts_with(origin.at(key)))) return at(place->second, what);
+  const auto from = origin.find(key);
+  return from == origin.end() ? what : from->second + ": " + what;
+}
 
 std::optional<sql::Split> read_split(std::string_view text) {
   if (text == "on") return sql::Split{100, false};
@@ -135,10 +143,11 @@ std::optional<sql::Split> read_split(std::string_view text) {
 void load_toml(std::string_view content, const std::string& name, Loaded& loaded) {
   toml::parse_result parsed = toml::parse(content, name);
   if (!parsed) {
-    loaded.errors.push_back(at(name, content, parsed.error().source().begin, std::string(parsed.error().description())));
+    loaded.errors.push_back(at(place_of(name, content, parsed.error().source().begin), std::string(parsed.error().description())));
     return;
   }
-  auto fail = [&](const toml::source_region& where, const std::string& what) { loaded.errors.push_back(at(name, content, where.begin, what)); };
+  auto fail = [&](const toml::source_region& where, const std::string& what) { loaded.errors.push_back(at(place_of(name, content, where.begin), what)); };
+  auto keep = [&](const std::string& key, const toml::node& node) { loaded.places[key] = place_of(name, content, node.source().begin); };
   std::vector<std::string_view> sections;
   for (const Key& key : keys())
     if (std::ranges::find(sections, key.section) == sections.end()) sections.push_back(key.section);
@@ -157,11 +166,11 @@ void load_toml(std::string_view content, const std::string& name, Loaded& loaded
       continue;
     }
     if (section == "database") {
-      load_entries("database", *table, database_keys(), loaded.settings.databases, fail);
+      load_entries("database", *table, database_keys(), loaded.settings.databases, fail, keep);
       continue;
     }
     if (section == "role") {
-      load_entries("role", *table, role_keys(), loaded.settings.access.roles, fail);
+      load_entries("role", *table, role_keys(), loaded.settings.access.roles, fail, keep);
       continue;
     }
     for (auto&& [name_key, node] : *table) {
@@ -178,6 +187,7 @@ void load_toml(std::string_view content, const std::string& name, Loaded& loaded
         fail(node.source(), *problem);
       } else {
         key->set(loaded.settings, std::get<Setting>(value));
+        keep(key->full(), node);
         loaded.origin[key->full()] = name + ":" + std::to_string(name_key.source().begin.line);
       }
     }

@@ -13,9 +13,19 @@
 namespace sluice::config {
 
 struct Loaded {
+  // Where a value stands in a file.
+  struct Place {
+    std::string at;       // "sluice.toml:7:11"
+    std::string picture;  // the line, and below it a caret
+  };
+
   Settings settings;
   std::map<std::string, std::string> origin;  // of each key that is not at its default: "sluice.toml:7", "SLUICE_SQL_FILE"
+  std::map<std::string, Place> places;        // of each key that a file gives, "database.NAME.url" and the like too
   std::vector<std::string> errors;            // empty: all is well
+
+  // `what` is wrong with the value of `key`: with its place, or with the variable or the flag that it comes from.
+  std::string complaint(const std::string& key, const std::string& what) const;
 };
 
 // `name` is what messages call the file.

@@ -9,6 +9,18 @@
 
 namespace sluice::redis {
 
+// As it was written: nothing is looked up or read yet.
+struct Url {
+  struct Master {
+    std::string name;  // HOST:PORT, for messages
+    std::string host;  // an IPv6 address without its brackets
+    int port = 0;
+  };
+  std::vector<Master> masters;  // one at least, none twice
+  std::string password, password_file;
+  int database = 0;
+};
+
 struct Address {
   std::string name;  // HOST:PORT, for messages
   std::string password;
@@ -21,6 +33,8 @@ struct Address {
 
 // Of `scheme`://A[,B...]: a password, database or file stands once, for all of them. Throws std::runtime_error that names what is
 // wrong and never the password.
-std::vector<Address> read_addresses(std::string_view scheme, std::string_view url);
+Url read_url(std::string_view scheme, std::string_view url);
+// One for each master. Reads the password's file; looks the hosts up, and blocks. Throws std::runtime_error.
+std::vector<Address> look_up(const Url&);
 
 }  // namespace sluice::redis

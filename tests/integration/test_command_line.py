@@ -107,6 +107,43 @@ FILE:5:2: there is no section [limts]; did you mean 'limits'?
         self.assertIn("refusing to listen on 0.0.0.0:4242", self.check('[xmlrpc]\nlisten = "0.0.0.0:4242"\n')[2])
         self.assertIn("cannot be read", self.check('[sql]\nstatements = "/nonexistent"\n')[2])
 
+    def test_what_serve_would_refuse_is_shown_where_it_stands(self):
+        code, _, err = self.check('[lock]\nbackend = "redlock://a:1,b:2"\n[id]\nbackend = "etcd://:secret@a:1"\n')
+        self.assertEqual(code, 1)
+        self.assertEqual(err, """\
+FILE:2:11: lock.backend: redlock:// takes an odd number of masters, three or more, not 2
+  backend = "redlock://a:1,b:2"
+            ^
+FILE:4:11: id.backend: 'etcd' is no store; expected sqlite, database:NAME, redis://HOST:PORT, zookeeper://HOST:PORT,HOST:PORT/ROOT or worker:N
+  backend = "etcd://:secret@a:1"
+            ^
+2 errors
+""")
+        for text, words in [('[lock]\nspaces = ["a=sqlite", "a=sqlite"]', "FILE:2:10: lock.spaces: 'a' stands there twice"),
+                            ('[lock]\nspaces = ["sqlite"]', "lock.spaces must hold NAME=BACKEND, not 'sqlite'"),
+                            ('[lock]\nspaces = ["a=redis://:p@h:x"]', "lock.spaces 'a': the port must be a number up to 65535, not 'x'"),
+                            ('[lock]\nbackend = "database:other"', "lock.backend: there is no [database.other]"),
+                            ('[lock]\nbackend = "zookeeper://a:1"', "FILE:2:11: lock.backend: 'zookeeper://a:1' names no root"),
+                            ('[id]\nbackend = "worker:x"', "id.backend: 'worker:x' names no worker id"),
+                            ('[id]\nredis = "redis://a:1,b:2"', "id.redis: redis:// takes one server, not 2"),
+                            ('[id]\nspaces = ["main", "main"]', "id.spaces: 'main' stands there twice"),
+                            ('[id]\nspaces = ["main layout=1/2/3"]', "id.spaces: "),
+                            ('[id]\nkeys = ["k1=/nonexistent"]', "id.keys: cannot read the key file /nonexistent"),
+                            ('[sql]\ndefault = "other"', "FILE:2:11: sql.default is 'other', but there is no [database.other]"),
+                            ('[zerorpc]\nlisten = ["tcp//x"]', "FILE:2:10: zerorpc.listen: 'tcp//x' is no endpoint"),
+                            ('[database.a]\nurl = "oracle://h/x"', "FILE:2:7: [database.a]: url 'oracle:...' names no engine")]:
+            with self.subTest(text):
+                code, _, err = self.check(text + "\n")
+                self.assertEqual(code, 1)
+                self.assertIn(words, err)
+                self.assertIn("\n  " + text.splitlines()[1] + "\n", err)
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as f:
+            f.write('[id]\nbackend = "worker:x"\n')
+            f.flush()
+            code, _, err = sluice("serve", "-c", f.name)
+            self.assertEqual(code, 1)
+            self.assertIn(f"{f.name}:2:11: id.backend: 'worker:x' names no worker id", err)
+
     def test_named_statements_are_held_to_what_they_say(self):
         with tempfile.TemporaryDirectory() as folder:
             for text, words in [("-- name: city.all\n-- read\nDELETE FROM city", "city.all is called a read, and is a write"),

@@ -14,7 +14,7 @@ namespace {
 class RedisWorld final : public World {
  public:
   RedisWorld() {
-    const auto servers = redis::read_addresses("redlock", std::string("redlock://") + std::getenv("SLUICE_REDIS"));
+    const auto servers = redis::look_up(redis::read_url("redlock", std::string("redlock://") + std::getenv("SLUICE_REDIS")));
     for (int i = 0; i < 2; ++i) {
       const std::string file = folder() + "/gateway-" + std::to_string(i);
       if (servers.size() == 1)
