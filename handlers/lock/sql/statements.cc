@@ -53,17 +53,6 @@ SELECT k.name, :owner, :slots, k.token, 1, :nonce, {now}, {now} + :ttl, :ttl FRO
 WHERE NOT {blocked}
 {lease_again})";
 
-// The same two for one name, as SQLite does them without a copy: an INSERT ... SELECT from the very table that it changes goes through a
-// temporary B-tree with a page cache of its own, which takes five times as long as all the rest. A name that is not to be had
-// becomes NULL, which OR IGNORE passes over.
-constexpr std::string_view kTokenOfOne = R"(INSERT OR IGNORE INTO sluice_locks(name, token, touched, wanted_until, wanted_by)
-VALUES (CASE WHEN NOT {blocked} AND NOT EXISTS (SELECT 1 FROM sluice_leases m WHERE m.name = :names AND m.owner = :owner) THEN :names END,
-  {greatest}((SELECT floor FROM sluice_lock_meta), :epoch) + 1, {now}, 0, '')
-{token_again})";
-constexpr std::string_view kLeaseOfOne = R"(INSERT OR IGNORE INTO sluice_leases(name, owner, slots, token, count, nonce, granted, expires, ttl)
-VALUES (CASE WHEN NOT {blocked} THEN :names END, :owner, :slots, (SELECT token FROM sluice_locks WHERE name = :names), 1, :nonce, {now}, {now} + :ttl, :ttl)
-{lease_again})";
-
 constexpr std::string_view kIntent = R"(UPDATE sluice_locks SET wanted_until = {now} + :intent, wanted_by = :owner
 WHERE name {among}
   AND NOT EXISTS (SELECT 1 FROM sluice_leases m WHERE m.name = sluice_locks.name AND m.owner = :owner)
@@ -74,6 +63,21 @@ WHERE name {among}
 // The owner's own first, then who is in the way, the one whose lease ends first before the others.
 constexpr std::string_view kAcquired = "SELECT " HOLDER R"(, l.nonce FROM sluice_leases l WHERE l.name {among}
 ORDER BY CASE WHEN l.owner = :owner THEN 0 ELSE 1 END, CASE WHEN l.slots = 2147483647 AND l.slots = :slots THEN 1 ELSE 0 END, l.expires LIMIT 128)";
+
+// The last three for one name, as SQLite does them without temporary B-trees, each of which has a page cache of its own: they took five
+// times as long as all the rest. An INSERT ... SELECT from the very table that it changes makes one, and ORDER BY with a LIMIT does. Here a
+// name that is not to be had becomes NULL, which OR IGNORE passes over; and the columns beside min() are those of its row.
+constexpr std::string_view kTokenOfOne = R"(INSERT OR IGNORE INTO sluice_locks(name, token, touched, wanted_until, wanted_by)
+VALUES (CASE WHEN NOT {blocked} AND NOT EXISTS (SELECT 1 FROM sluice_leases m WHERE m.name = :names AND m.owner = :owner) THEN :names END,
+  {greatest}((SELECT floor FROM sluice_lock_meta), :epoch) + 1, {now}, 0, '')
+{token_again})";
+constexpr std::string_view kLeaseOfOne = R"(INSERT OR IGNORE INTO sluice_leases(name, owner, slots, token, count, nonce, granted, expires, ttl)
+VALUES (CASE WHEN NOT {blocked} THEN :names END, :owner, :slots, (SELECT token FROM sluice_locks WHERE name = :names), 1, :nonce, {now}, {now} + :ttl, :ttl)
+{lease_again})";
+
+constexpr std::string_view kAcquiredOfOne = "SELECT " HOLDER R"(, l.nonce FROM sluice_leases l WHERE l.name = :names AND l.owner = :owner
+UNION ALL SELECT )" HOLDER R"(, l.nonce FROM (SELECT *, min((slots = 2147483647 AND slots = :slots) * 1000000000000000 + expires)
+  FROM sluice_leases WHERE name = :names AND owner <> :owner) l WHERE l.name IS NOT NULL)";
 
 constexpr std::string_view kMine = "name = :name AND owner = :owner AND token = :token";
 constexpr std::string_view kAfter = R"(SELECT coalesce((SELECT count FROM sluice_leases WHERE {mine} AND expires > {now}), 0),
@@ -190,7 +194,7 @@ Statements sqlite_statements(Names names) {
                     t("UPDATE sluice_lock_meta SET boot = :boot WHERE boot <> :boot"),
                 },
                 {}, {});  // one writer at a time is lock enough
-  if (names == Names::one) statements.acquire = {t(kPrune), t(kTokenOfOne), t(kLeaseOfOne), t(kAcquired)};
+  if (names == Names::one) statements.acquire = {t(kPrune), t(kTokenOfOne), t(kLeaseOfOne), t(kAcquiredOfOne)};
   return statements;
 }
 
