@@ -36,7 +36,7 @@ class Gate:
         self._delay_s = 0.0
         self._bytes_per_s = None
         self._cut = None  # [bytes to the client or None, bytes to the target or None, times left or None, by reset?]
-        self._refusing = False
+        self._admits = None  # so many more; None: all
         self._connections = {}  # task: (way to the target, way to the client)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self._listener.setblocking(False)
@@ -90,17 +90,17 @@ class Gate:
                 self._cut_connection(task, ways, reset)
         self._do(apply)
 
-    def refuse(self):
-        """New connections are ended at once, as if nothing stood behind the gate; open ones stay."""
-        self._do(lambda: setattr(self, "_refusing", True))
+    def refuse(self, after=0):
+        """New connections, or those behind the next `after`, are ended at once, as if nothing stood behind the gate; open ones stay."""
+        self._do(lambda: setattr(self, "_admits", after))
 
     def admit(self):
-        self._do(lambda: setattr(self, "_refusing", False))
+        self._do(lambda: setattr(self, "_admits", None))
 
     def heal(self):
         """A plain path again, for new connections and open ones."""
         def apply():
-            self._delay_s, self._bytes_per_s, self._cut, self._refusing = 0.0, None, None, False
+            self._delay_s, self._bytes_per_s, self._cut, self._admits = 0.0, None, None, None
             self._flowing.set()
         self._do(apply)
 
@@ -150,9 +150,11 @@ class Gate:
             client, _ = await self._loop.sock_accept(self._listener)
             client.setblocking(False)
             self.accepted += 1
-            if self._refusing:
+            if self._admits == 0:
                 _end(client, reset=True)
                 continue
+            if self._admits:
+                self._admits -= 1
             ways = []
             task = self._loop.create_task(self._carry(client, ways))
             self._connections[task] = ways

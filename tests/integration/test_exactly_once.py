@@ -13,7 +13,7 @@ sys.path += [os.path.join(SOURCE, "tests/clusters"), os.path.join(SOURCE, "tests
 
 import postgres
 from gate import Gate
-from gateway import Gateway
+from gateway import Gateway, wait_for
 
 ROUNDS = 1000  # on each of the two ways
 
@@ -91,6 +91,17 @@ class ExactlyOnce(unittest.TestCase):
                 self.database_gate.heal()
                 self.assertEqual(answer["rows"], [[n, f"name {n}"] for n in (1, 2, 3)], f"round {i}: {answer}")
         self.assertGreater(self.database_gate.cuts - before, ROUNDS // 10)
+
+    def test_a_gateway_that_could_not_ask_for_the_secret_does_not_make_one_up(self):
+        self.cluster.sql(0, "DROP TABLE sluice_secret")
+        with Gate(self.cluster.node_port(0)) as gate:
+            gate.refuse(after=2)  # the looks and the question come through, what it would write does not
+            with Gateway(data=f"postgresql://app@127.0.0.1:{gate.port}/app") as late, xmlrpc.client.ServerProxy(late.url) as g:
+                wait_for(lambda: gate.accepted >= 4, "it to try and leave a secret")
+                with Gateway(data=self.cluster.url()) as first, xmlrpc.client.ServerProxy(first.url) as f:
+                    token = f.sql.execute("CREATE TABLE sealed(id int)")["token"]
+                gate.heal()
+                self.assertEqual(g.sql.query("SELECT count(*) FROM sealed", [], {"after": token})["rows"], [[0]])
 
 
 if __name__ == "__main__":

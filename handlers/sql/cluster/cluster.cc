@@ -250,7 +250,8 @@ void Cluster::give_back(std::variant<std::shared_ptr<Node::Lease>, Failure>& lea
 }
 
 // The secret that seals tokens is kept by the database itself, so that all of its gateways have it without being told. Any node can tell
-// it; only the primary can be given one. A database that lets us keep nothing leaves what all gateways know anyway: how to log in.
+// it; only the primary can be given one. A database that lets us keep nothing leaves what all gateways know anyway: how to log in. That is
+// for its own no alone: of a question that was lost nobody knows what the other gateways heard, and it is asked again at the next look.
 void Cluster::learn_secret() {
   Node* node = primary();
   if (!node)
@@ -258,28 +259,29 @@ void Cluster::learn_secret() {
       if (!node && other->health().usable()) node = other.get();
   if (!node || learning_secret_) return;
   learning_secret_ = true;
-  const bool may_create = node == primary();
-  ask_secret(*node, [this, node, may_create](bool known) {
-    if (known || !may_create) {
-      learning_secret_ = false;
-      return;
-    }
-    const auto& texts = engine_->texts();
-    // Each a call of its own: what fails shows when the secret is read again.
-    tell(*node, texts.create_secret, {}, [this, node, &texts] {
-      tell(*node, texts.offer_secret, Value::Array{new_handle() + new_handle()}, [this, node] {
-        ask_secret(*node, [this, node](bool known) {
-          learning_secret_ = false;
-          if (known || node != primary() || node->health().state() == Health::State::down) return;
-          seal_.emplace(settings_.fallback_secret);
-          release_waiting();
-        });
+  ask_secret(*node, [this, node](Secret found) {
+    learning_secret_ = false;
+    if (found == Secret::absent && node == primary()) leave_secret(*node);
+  });
+}
+
+void Cluster::leave_secret(Node& node) {
+  learning_secret_ = true;
+  const auto& texts = engine_->texts();
+  // Each a call of its own: what fails shows when the secret is offered.
+  tell(node, texts.create_secret, {}, [this, &node, &texts](Told) {
+    tell(node, texts.offer_secret, Value::Array{new_handle() + new_handle()}, [this, &node](Told offered) {
+      ask_secret(node, [this, offered](Secret found) {
+        learning_secret_ = false;
+        if (found != Secret::absent || offered != Told::refused) return;
+        seal_.emplace(settings_.fallback_secret);
+        release_waiting();
       });
     });
   });
 }
 
-void Cluster::ask_secret(Node& node, UniqueFunction<void(bool)> then) {
+void Cluster::ask_secret(Node& node, UniqueFunction<void(Secret)> then) {
   Trip trip;
   trip.statements.push_back({engine_->texts().read_secret, {}});
   trip.done = [this, then = std::move(then)](Trip::Arrived arrived) mutable {
@@ -287,17 +289,22 @@ void Cluster::ask_secret(Node& node, UniqueFunction<void(bool)> then) {
     const auto* row = answer && !answer->rows[0].rows.empty() ? answer->rows[0].rows[0].get_if<Value::Array>() : nullptr;
     const auto* secret = row && !row->empty() ? (*row)[0].get_if<std::string>() : nullptr;
     if (secret && !seal_) seal_.emplace(*secret);
-    then(secret != nullptr);
+    then(secret ? Secret::known : answer || told(arrived) == Told::refused ? Secret::absent : Secret::unasked);
     if (secret) release_waiting();
   };
   node.send(Link::Use::read, std::move(trip));
 }
 
-void Cluster::tell(Node& node, std::string text, Value params, UniqueFunction<void()> then) {
+Cluster::Told Cluster::told(const Trip::Arrived& arrived) {
+  const auto* failure = std::get_if<Failure>(&arrived);
+  return !failure ? Told::done : failure->kind == Failure::Kind::statement && failure->fault.kind() == Fault::Kind::sql_error ? Told::refused : Told::lost;
+}
+
+void Cluster::tell(Node& node, std::string text, Value params, UniqueFunction<void(Told)> then) {
   Trip trip;
   trip.kind = Trip::Kind::write;
   trip.statements.push_back({std::move(text), std::move(params)});
-  trip.done = [then = std::move(then)](Trip::Arrived) mutable { then(); };
+  trip.done = [then = std::move(then)](Trip::Arrived arrived) mutable { then(told(arrived)); };
   node.send(Link::Use::write, std::move(trip));
 }
 
@@ -306,7 +313,7 @@ void Cluster::tell_all(Node& node, std::vector<Statement> statements, UniqueFunc
   Statement first = std::move(statements.front());
   statements.erase(statements.begin());
   tell(node, std::move(first.text), std::move(first.params),
-       [this, &node, rest = std::move(statements), then = std::move(then)]() mutable { tell_all(node, std::move(rest), std::move(then)); });
+       [this, &node, rest = std::move(statements), then = std::move(then)](Told) mutable { tell_all(node, std::move(rest), std::move(then)); });
 }
 
 void Cluster::explain(std::string statement, Reply reply, ExplainDone done) {

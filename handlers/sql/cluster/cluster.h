@@ -104,8 +104,12 @@ class Cluster final : public Backend {
   // A connection that came too late for the call that asked for it: others may have it.
   static void give_back(std::variant<std::shared_ptr<Node::Lease>, Failure>&);
   void learn_secret();
-  void ask_secret(Node&, UniqueFunction<void(bool known)> then);
-  void tell(Node&, std::string text, Value params, UniqueFunction<void()> then);  // a write whose outcome shows elsewhere
+  void leave_secret(Node&);
+  enum class Secret : std::uint8_t { known, absent, unasked };
+  void ask_secret(Node&, UniqueFunction<void(Secret)> then);
+  enum class Told : std::uint8_t { done, refused, lost };  // refused: by the server's own no
+  static Told told(const Trip::Arrived&);
+  void tell(Node&, std::string text, Value params, UniqueFunction<void(Told)> then);
   void tell_all(Node&, std::vector<Statement>, UniqueFunction<void()> then);      // one after the other, each a write of its own
   double lag_of(const Node&) const;
   double others_ms(const Node&) const;

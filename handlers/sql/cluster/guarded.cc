@@ -129,7 +129,7 @@ void Cluster::refuse_fence(const JobPtr& job, Node& node) {
 void Cluster::drop_old_keys() {
   keys_timer_.start(std::chrono::minutes(10), [this] { drop_old_keys(); });
   if (Node* node = primary(); node && keys_used_ && settings_.keys_kept_s > 0)
-    tell(*node, engine_->texts().drop_old_keys, Value::Array{settings_.keys_kept_s}, [] {});
+    tell(*node, engine_->texts().drop_old_keys, Value::Array{settings_.keys_kept_s}, [](Told) {});
 }
 
 }  // namespace sluice::sql::cluster
