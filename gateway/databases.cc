@@ -1,5 +1,6 @@
 #include "gateway/databases.h"
 
+#include <charconv>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
@@ -12,6 +13,8 @@
 
 namespace sluice {
 namespace {
+
+using Hosts = std::vector<std::pair<std::string, std::string>>;  // and ports
 
 std::string secret_of(const config::Database& database) {
   if (database.secret_file.empty()) return {};
@@ -29,7 +32,7 @@ std::unique_ptr<sql::Backend> sqlite_at(const config::Settings& settings, const 
 }
 
 // An engine is one line.
-std::unique_ptr<sql::cluster::Engine> engine_at(const std::string& url, sql::cluster::AnswerLimits limits, std::vector<std::pair<std::string, std::string>>& hosts) {
+std::unique_ptr<sql::cluster::Engine> engine_at(const std::string& url, sql::cluster::AnswerLimits limits, Hosts& hosts) {
   if (url.starts_with("postgresql://") || url.starts_with("postgres://")) {
     hosts = sql::postgres::Postgres::hosts(url);
     return std::make_unique<sql::postgres::Postgres>(url, limits);
@@ -42,10 +45,28 @@ std::unique_ptr<sql::cluster::Engine> engine_at(const std::string& url, sql::clu
   throw std::runtime_error("url '" + url.substr(0, url.find(':')) + ":...' names no engine; expected sqlite:FILE, postgresql://... or mariadb://...");
 }
 
-std::unique_ptr<sql::cluster::Engine> engine_of(const std::string& url, sql::cluster::AnswerLimits limits, std::vector<std::pair<std::string, std::string>>& hosts) {
+std::unique_ptr<sql::cluster::Engine> engine_of(const std::string& url, sql::cluster::AnswerLimits limits, Hosts& hosts) {
   auto engine = engine_at(url, limits, hosts);
   if (hosts.size() > 63) throw std::runtime_error("url names " + std::to_string(hosts.size()) + " nodes; at most 63 are served");
   return engine;
+}
+
+std::vector<std::int64_t> read_weights(const std::vector<std::string>& texts, const Hosts& hosts) {
+  std::vector<std::int64_t> weights(hosts.size(), 1);
+  for (const std::string& text : texts) {
+    const auto equals = text.rfind('=');
+    const std::string node = text.substr(0, equals);
+    std::int64_t weight = -1;
+    if (equals != text.npos) {
+      const auto [end, error] = std::from_chars(text.data() + equals + 1, text.data() + text.size(), weight);
+      if (error != std::errc() || end != text.data() + text.size()) weight = -1;
+    }
+    if (weight < 0 || weight > 1000) throw std::runtime_error("weights must hold HOST:PORT=NUMBER with a number from 0 to 1000, not '" + text + "'");
+    const auto at = std::ranges::find_if(hosts, [&](const auto& host) { return host.first + ":" + host.second == node || "[" + host.first + "]:" + host.second == node; });
+    if (at == hosts.end()) throw std::runtime_error("weights names '" + node + "', which is no node of url");
+    weights[static_cast<std::size_t>(at - hosts.begin())] = weight;
+  }
+  return weights;
 }
 
 std::unique_ptr<sql::Backend> open(const std::string& name, const config::Database& database, const config::Settings& settings, Loop& home, Workers& workers) {
@@ -58,6 +79,7 @@ std::unique_ptr<sql::Backend> open(const std::string& name, const config::Databa
   own.fallback_secret = database.url;  // what every gateway of this database has anyway
   own.split = config::read_split(database.split).value_or(sql::Split{});
   auto engine = engine_of(database.url, own.answer, own.hosts);
+  own.weights = read_weights(database.weights, own.hosts);
   auto cluster = std::make_unique<sql::cluster::Cluster>(std::move(engine), std::move(own), home, workers);
   home.post([cluster = cluster.get()] { cluster->start(); });
   return cluster;
@@ -78,8 +100,14 @@ std::unique_ptr<sql::Listener> listener_of(const config::Settings& settings, con
 }
 
 void check_url(const std::string& url) {
-  std::vector<std::pair<std::string, std::string>> hosts;
+  Hosts hosts;
   if (!url.starts_with("sqlite:")) engine_of(url, {}, hosts);
+}
+
+void check_weights(const config::Database& database) {
+  Hosts hosts;
+  if (!database.url.starts_with("sqlite:")) engine_of(database.url, {}, hosts);
+  read_weights(database.weights, hosts);
 }
 
 void check_default_database(const config::Settings& settings) {

@@ -17,8 +17,9 @@ namespace sluice {
 // The file of the embedded database, if the default one is that; other embedded files stand beside it.
 std::string main_file(const config::Settings&);
 
-// Throw std::runtime_error that tells what is wrong with the URL of a database, and with sql.default.
+// Throw std::runtime_error that tells what is wrong with the URL or the weights of a database, and with sql.default.
 void check_url(const std::string& url);
+void check_weights(const config::Database&);  // that its URL is right, is known
 void check_default_database(const config::Settings&);
 
 // The named statements of settings.statements, each held to what it says of itself. Throws as sql::load_named() does.

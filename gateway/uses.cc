@@ -43,10 +43,13 @@ void check_uses(config::Loaded& loaded) {
     }
   }
   for (const auto& [name, database] : settings.databases) {
+    std::string key = "url";
     try {
       check_url(database.url);
+      key = "weights";
+      check_weights(database);
     } catch (const std::exception& problem) {
-      fail("database." + name + ".url", "[database." + name + "]: " + problem.what());
+      fail("database." + name + "." + key, "[database." + name + "]: " + problem.what());
     }
   }
   if (loaded.errors.empty())

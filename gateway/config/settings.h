@@ -22,6 +22,7 @@ namespace sluice::config {
 struct Database {
   std::string url;          // sqlite:FILE, postgresql://..., mariadb://...
   std::string split = "on";  // "on", "off", "shadow", or a percentage
+  std::vector<std::string> weights;  // NODE=NUMBER
   std::string secret_file;  // seals tokens; empty: a secret that the database keeps
   sql::cluster::Settings cluster;
 };

@@ -131,6 +131,8 @@ FILE:4:11: id.backend: 'etcd' is no store; expected sqlite, database:NAME, redis
                             ('[id]\nkeys = ["k1=/nonexistent"]', "id.keys: cannot read the key file /nonexistent"),
                             ('[sql]\ndefault = "other"', "FILE:2:11: sql.default is 'other', but there is no [database.other]"),
                             ('[zerorpc]\nlisten = ["tcp//x"]', "FILE:2:10: zerorpc.listen: 'tcp//x' is no endpoint"),
+                            ('[database.a]\nweights = ["h:1=x"]\nurl = "postgresql://h:1/x"', "FILE:2:11: [database.a]: weights must hold HOST:PORT=NUMBER"),
+                            ('[database.a]\nweights = ["i:1=2"]\nurl = "mariadb://u@h:1/x"', "FILE:2:11: [database.a]: weights names 'i:1', which is no node of url"),
                             ('[database.a]\nurl = "oracle://h/x"', "FILE:2:7: [database.a]: url 'oracle:...' names no engine")]:
             with self.subTest(text):
                 code, _, err = self.check(text + "\n")

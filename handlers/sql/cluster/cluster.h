@@ -19,6 +19,7 @@ namespace sluice::sql::cluster {
 struct Settings {
   std::string name;                                      // of the database, for messages
   std::vector<std::pair<std::string, std::string>> hosts;  // host and port of each node
+  std::vector<std::int64_t> weights;                     // of the nodes, in the order of hosts: their shares of the reads. 0 takes none; 1 where it ends
   NodeLimits node;
   AnswerLimits answer;
   std::chrono::milliseconds statement{30'000};           // a call without a limit of its own ends then
@@ -117,6 +118,7 @@ class Cluster final : public Backend {
 
   // read.cc
   void read(const JobPtr&);
+  void tell_lost(const JobPtr&);
   void send_read(const JobPtr&, Node&, bool check);
   void send_cursor(const JobPtr&, Node&, bool check);
   void open_cursor(const JobPtr&, Node&);

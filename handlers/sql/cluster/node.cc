@@ -301,9 +301,10 @@ void Node::probe_answered(std::variant<Report, Failure> answer) {
   }
   redial_ = milliseconds(50);
   report_ = std::move(std::get<Report>(answer));
-  // A clone made anew, or another server on the same port: what was known of the old one is void.
-  if (looked_ && (at_.system != report_.at.system || (!reached(report_.at, at_) && !report_.primary && health_.state() == Health::State::down))) at_ = report_.at;
+  // A clone made anew, an older copy put back, or another server on the same port: what was known of the old one is void.
+  if (looked_ && (at_.system != report_.at.system || (!reached(report_.at, at_) && health_.state() == Health::State::down))) at_ = report_.at;
   looked_ = true;
+  asked_at_ = probe_sent_;
   trouble_.clear();
   saw(report_.at, loop_.now());
   health_.answered_probe(std::chrono::duration<double, std::milli>(Clock::now() - probe_sent_).count(), loop_.now());

@@ -21,7 +21,6 @@ struct NodeLimits {
   std::chrono::milliseconds connect{3000};
   std::chrono::milliseconds probe_every{100};
   std::chrono::milliseconds stalled{20};  // a connection without an answer for so long gets no more reads while others have room
-  std::int64_t weight = 1;
   Health::Limits health;
 };
 
@@ -45,6 +44,7 @@ class Node {
   const Position& at() const noexcept { return at_; }  // the furthest position that it is known to have
   void saw(const Position&, Clock::time_point now);
   Clock::time_point seen_at() const noexcept { return seen_at_; }  // when at() was last confirmed or raised
+  Clock::time_point asked_at() const noexcept { return asked_at_; }  // when the question was sent that report() answers
   bool known() const noexcept { return looked_; }  // report() means something
   Health& health() noexcept { return health_; }
   const Health& health() const noexcept { return health_; }
@@ -97,7 +97,7 @@ class Node {
   Health health_;
   Report report_;
   Position at_;
-  Clock::time_point seen_at_{};
+  Clock::time_point seen_at_{}, asked_at_{};
   bool looked_ = false;
   std::string trouble_ = "not connected yet";
 

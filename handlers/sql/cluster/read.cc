@@ -61,7 +61,7 @@ int Cluster::pick(const Job& job, bool must_be_fresh) {
     candidate.usable = node.known() && healthy && !strays && !(job.tried >> i & 1);
     candidate.in_flight = node.in_flight();
     candidate.latency_ms = node.health().latency_ms();
-    candidate.weight = settings_.node.weight;
+    candidate.weight = i < settings_.weights.size() ? settings_.weights[i] : 1;
     candidate.lag_ms = bounded ? std::max(unseen, lag_.behind_ms(node.at(), now)) : demand.max_lag_ms > 0 ? lag_of(node) : 0;
     candidate.fresh = !job.wanted || reached(node.at(), *job.wanted);
   }
@@ -81,8 +81,7 @@ void Cluster::read(const JobPtr& job) {
       case Judgement::lost:
         // Told only by a primary that was looked at since: its successor's writes are none of those that this one has heard of.
         if (!primary_usable || first->seen_at() < job->arrived) return wait_for_node(job);
-        if (job->by_session) sessions_.forget(job->work.options.session);  // it has been told
-        return answer(job, Fault(Fault::Kind::write_lost, "this write was lost in a failover: it was acknowledged by a primary that is gone, and the database went on without it"));
+        return tell_lost(job);
       case Judgement::unknown:
         // A primary that is older than the token will hear of its successor, or the gateway will.
         if (!primary_usable || home_.now() - job->arrived < milliseconds(500)) return wait_for_node(job);
@@ -91,6 +90,12 @@ void Cluster::read(const JobPtr& job) {
   }
   auto to_primary = [&] {
     if (!primary_usable) return wait_for_node(job);
+    if (job->wanted && !reached(first->at(), *job->wanted)) {
+      // Written through another gateway a moment ago; or the server was put back to an older state: its next look tells.
+      if (first->asked_at() > job->arrived) return tell_lost(job);
+      first->look_soon();
+      return wait_for_node(job);
+    }
     ++counters_.primary_reads;
     send_read(job, *first, false);
   };
@@ -104,6 +109,11 @@ void Cluster::read(const JobPtr& job) {
   }
   if (!job->waited && !hopeless()) return wait_for_freshness(job);
   to_primary();
+}
+
+void Cluster::tell_lost(const JobPtr& job) {
+  if (job->by_session) sessions_.forget(job->work.options.session);  // once is enough
+  answer(job, Fault(Fault::Kind::write_lost, "this write was lost in a failover: it was acknowledged by a primary that is gone, and the database went on without it"));
 }
 
 // No replica is near enough for waiting to be of use.
