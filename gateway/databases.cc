@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "gateway/config/load.h"
+#include "gateway/kept_secret.h"
 #include "handlers/sql/mariadb/engine.h"
 #include "handlers/sql/postgres/engine.h"
 #include "handlers/sql/postgres/listener.h"
@@ -25,9 +26,10 @@ std::string secret_of(const config::Database& database) {
   return secret;
 }
 
-std::unique_ptr<sql::Backend> sqlite_at(const config::Settings& settings, const std::string& file) {
+std::unique_ptr<sql::Backend> sqlite_at(const config::Settings& settings, const std::string& file, std::string secret) {
   sql::sqlite::Settings own = settings.sqlite;
   own.file = file;
+  own.secret = secret.empty() ? kept_secret(file + "-secret") : std::move(secret);
   return std::make_unique<sql::sqlite::Sqlite>(std::move(own));
 }
 
@@ -70,7 +72,7 @@ std::vector<std::int64_t> read_weights(const std::vector<std::string>& texts, co
 }
 
 std::unique_ptr<sql::Backend> open(const std::string& name, const config::Database& database, const config::Settings& settings, Loop& home, Workers& workers) {
-  if (database.url.starts_with("sqlite:")) return sqlite_at(settings, database.url.substr(7));
+  if (database.url.starts_with("sqlite:")) return sqlite_at(settings, database.url.substr(7), secret_of(database));
   sql::cluster::Settings own = database.cluster;
   own.name = name;
   own.answer = {static_cast<std::int64_t>(settings.sqlite.writer.answer.rows), settings.sqlite.writer.answer.answer_bytes};
@@ -136,7 +138,7 @@ Databases::Databases(const config::Settings& settings, Loop& home, Workers& work
       throw std::runtime_error("[database." + name + "]: " + problem.what());
     }
   }
-  if (!settings.databases.contains("main")) all_.emplace_back("main", sqlite_at(settings, settings.sqlite.file));
+  if (!settings.databases.contains("main")) all_.emplace_back("main", sqlite_at(settings, settings.sqlite.file, {}));
   const auto first = std::ranges::find(all_, settings.default_database, [](const auto& one) { return one.first; });
   std::rotate(all_.begin(), first, first + 1);
   for (const auto& [name, backend] : all_) {

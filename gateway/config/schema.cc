@@ -133,7 +133,7 @@ const std::array kDatabaseKeys{
     KEY("url", 0, 0, url, "sqlite:FILE, postgresql://USER@HOST:PORT,HOST:PORT/NAME or mariadb://...: all nodes; which one is primary shows by itself"),
     KEY("split", 0, 0, split, "reads that may leave the primary: on, off, a percentage such as 25%, or shadow"),
     KEY("weights", 0, 0, weights, "how many of the reads a node takes beside the others, HOST:PORT=NUMBER each; 1 where none is given, and 0 takes none"),
-    KEY("secret_file", 0, 0, secret_file, "a file whose content seals causality tokens; empty: a secret that the database itself keeps"),
+    KEY("secret_file", 0, 0, secret_file, "a file whose content seals causality tokens; empty: one that the database itself keeps (SQLite: a file beside it, with -secret behind its name)"),
     KEY("max_lag_ms", 0, kDay, cluster.max_lag_ms, "a replica further behind gets no reads; 0: any lag will do"),
     KEY("freshness_ms", 1, kDay, cluster.freshness, "a read waits at most so long for a replica to catch up, then it goes to the primary"),
     KEY("failover_ms", 1, kDay, cluster.failover, "a call waits at most so long for a primary to appear"),

@@ -5,7 +5,7 @@
 
 #include "handlers/id/hide.h"
 #include "handlers/id/uuid.h"
-#include "handlers/sql/cluster/token.h"
+#include "handlers/sql/token.h"
 
 using namespace sluice;
 
@@ -19,7 +19,7 @@ void expect(bool holds) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text(reinterpret_cast<const char*>(data), size);
-  static const sql::cluster::Seal seal("a secret of this test");
+  static const sql::Seal seal("a secret of this test");
   expect(!seal.open(text));
   // Signed, whatever it is: what stands behind the signature is read too.
   const std::string sealed = seal.close({text, {}});

@@ -102,6 +102,19 @@ class Statements(SqlCase):
         self.assertEqual(self.fault("did you mean 'timeout_ms'?", self.sql.query, "SELECT 1", [], {"timeout_m": 1}), -32602)
         self.assertEqual(self.fault("token of a write", self.sql.query, "SELECT 1", [], {"after": "nonsense"}), -32602)
 
+    def test_a_token_is_signed_and_outlives_the_gateway(self):
+        token = self.sql.execute("DELETE FROM city")["token"]
+        for forged in (token[:-1] + "0123456789abcdef"[int(token[-1], 16) ^ 1], token.replace(".0-0-", ".0-0-9")):
+            self.assertEqual(self.fault("signed by a gateway of this database", self.sql.query, "SELECT 1", [], {"after": forged}), -32602)
+        with tempfile.TemporaryDirectory() as folder:
+            data = os.path.join(folder, "kept.db")
+            with Gateway(data=data) as gateway, xmlrpc.client.ServerProxy(gateway.url) as g:
+                self.assertEqual(self.fault("signed by a gateway of this database", g.sql.query, "SELECT 1", [], {"after": token}), -32602)
+                token = g.sql.execute("CREATE TABLE t(x)")["token"]
+            with Gateway(data=data) as gateway, xmlrpc.client.ServerProxy(gateway.url) as g:
+                self.assertEqual(g.sql.query("SELECT count(*) FROM t", [], {"after": token})["rows"], [[0]])
+            self.assertEqual(os.stat(data + "-secret").st_mode & 0o777, 0o600)
+
     def test_errors_of_the_database_show_the_place(self):
         self.assertEqual(self.fault("no such column: nmae (SQLITE_ERROR)\n  SELECT nmae FROM city\n         ^", self.sql.query, "SELECT nmae FROM city"), -32020)
         self.sql.execute("INSERT INTO city VALUES ('Oslo', 'NO')")

@@ -12,7 +12,7 @@
 #include "handlers/sql/cluster/lag.h"
 #include "handlers/sql/cluster/node.h"
 #include "handlers/sql/cluster/sessions.h"
-#include "handlers/sql/cluster/token.h"
+#include "handlers/sql/token.h"
 
 namespace sluice::sql::cluster {
 

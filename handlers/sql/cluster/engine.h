@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "handlers/sql/backend.h"
-#include "handlers/sql/cluster/position.h"
+#include "handlers/sql/position.h"
 
 namespace sluice::sql::cluster {
 

@@ -4,7 +4,7 @@
 
 #include <deque>
 
-#include "handlers/sql/cluster/position.h"
+#include "handlers/sql/position.h"
 #include "rpc/clock.h"
 
 namespace sluice::sql::cluster {

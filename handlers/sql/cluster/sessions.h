@@ -5,7 +5,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "handlers/sql/cluster/position.h"
+#include "handlers/sql/position.h"
 
 namespace sluice::sql::cluster {
 

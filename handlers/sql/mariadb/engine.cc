@@ -9,7 +9,6 @@ namespace {
 
 using cluster::Failure;
 using cluster::Link;
-using cluster::Mark;
 using cluster::Report;
 using cluster::Trip;
 

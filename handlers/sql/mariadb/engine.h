@@ -20,7 +20,7 @@ class MariaDb final : public cluster::Engine {
   void probe(cluster::Link&, UniqueFunction<void(std::variant<cluster::Report, cluster::Failure>)> done) override;
   Verdict classify(std::string_view statement) override { return statements_.look(statement).verdict; }
   void remember(std::string_view statement, Verdict verdict) override { statements_.look(statement).verdict = std::move(verdict); }
-  cluster::Judgement judge(const cluster::Report& primary, const cluster::Position& wanted) const override { return mariadb::judge(primary, wanted); }
+  cluster::Judgement judge(const cluster::Report& primary, const Position& wanted) const override { return mariadb::judge(primary, wanted); }
   const Texts& texts() const override { return texts_; }
 
  private:
@@ -31,7 +31,7 @@ class MariaDb final : public cluster::Engine {
   const Login login_;
   const cluster::AnswerLimits limits_;
   Statements statements_;
-  std::map<std::uint32_t, std::vector<cluster::Mark>> beginnings_;  // of the primaries' histories, by server id
+  std::map<std::uint32_t, std::vector<Mark>> beginnings_;  // of the primaries' histories, by server id
   Texts texts_;
 };
 

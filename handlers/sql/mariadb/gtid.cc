@@ -6,7 +6,6 @@
 namespace sluice::sql::mariadb {
 
 using cluster::Judgement;
-using cluster::Mark;
 
 namespace {
 
@@ -34,7 +33,7 @@ std::vector<Mark> read_gtids(std::string_view list) {
   return out;
 }
 
-Judgement judge(const cluster::Report& primary, const cluster::Position& wanted) {
+Judgement judge(const cluster::Report& primary, const Position& wanted) {
   Judgement all = Judgement::kept;
   for (const Mark& mark : wanted.marks) {
     if (mark.origin == primary.origin) continue;  // its own, and newer perhaps than what it last told

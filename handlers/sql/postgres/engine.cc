@@ -14,8 +14,6 @@ namespace {
 using cluster::Failure;
 using cluster::Judgement;
 using cluster::Link;
-using cluster::Mark;
-using cluster::Position;
 using cluster::Report;
 using cluster::Trip;
 

@@ -25,7 +25,7 @@ class Postgres final : public cluster::Engine {
   void learn(cluster::Link&) override;
   Verdict classify(std::string_view statement) override { return statements_.look(statement).verdict; }
   void remember(std::string_view statement, Verdict verdict) override { statements_.look(statement).verdict = std::move(verdict); }
-  cluster::Judgement judge(const cluster::Report& primary, const cluster::Position& wanted) const override;
+  cluster::Judgement judge(const cluster::Report& primary, const Position& wanted) const override;
   std::vector<Statement> keep_history(const cluster::Report&) const override;
   const Texts& texts() const override { return texts_; }
 
@@ -41,7 +41,7 @@ class Postgres final : public cluster::Engine {
   Functions functions_;
   Statements statements_{functions_};
   std::string system_;
-  std::map<std::uint32_t, std::vector<cluster::Mark>> histories_;  // by timeline; complete, and they never change
+  std::map<std::uint32_t, std::vector<Mark>> histories_;  // by timeline; complete, and they never change
   Texts texts_;
 };
 

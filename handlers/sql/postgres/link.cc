@@ -352,7 +352,7 @@ void PgLink::failed(Expected& front, const PGresult* result) {
 
 void PgLink::take_position(Flight& flight, const PGresult* result) {
   if (PQntuples(result) != 1 || PQgetisnull(result, 0, 0)) return;
-  cluster::Mark mark;
+  Mark mark;
   if (!read_lsn(column(result, 0, 0), mark.seq)) return;
   if (PQnfields(result) > 1) {
     const auto file = column(result, 0, 1);  // 8 hexadecimal digits of timeline come first

@@ -46,7 +46,7 @@ class CursorSource final : public Source {
 }  // namespace
 
 Sqlite::Sqlite(Settings settings)
-    : settings_(std::move(settings)), writer_(settings_.file, settings_.writer), readers_(settings_.file, settings_.readers, {settings_.reads_waiting, settings_.writer.queue_target}) {}
+    : settings_(std::move(settings)), writer_(settings_.file, settings_.secret, settings_.writer), readers_(settings_.file, settings_.readers, {settings_.reads_waiting, settings_.writer.queue_target}) {}
 
 Sqlite::~Sqlite() = default;
 
@@ -57,13 +57,10 @@ bool Sqlite::may_leave_the_primary(const Options& options) noexcept {
   return percent >= 100 || (percent > 0 && turn_.fetch_add(1, std::memory_order_relaxed) % 100 < static_cast<std::uint64_t>(percent));
 }
 
-// A reader's snapshot is taken after the call arrived, so whatever was acknowledged before is in it: only the token's own form is left to check.
+// A reader's snapshot is taken after the call arrived, so whatever was acknowledged before is in it: only the seal is left to check.
 std::optional<Fault> Sqlite::token_problem(const std::string& token) const {
-  const auto second = token.rfind('.');
-  std::uint64_t position = 0;
-  const char* end = token.data() + token.size();
-  if (token.starts_with("sqlite.") && second == 7 + 16 && std::from_chars(token.data() + second + 1, end, position).ptr == end && second + 1 < token.size()) return std::nullopt;
-  return Fault(Fault::Kind::bad_arguments, "'after' must be the token of a write's answer, not " + describe(Value(token)).substr(7));
+  if (writer_.gave(token)) return std::nullopt;
+  return Fault(Fault::Kind::bad_arguments, "'after' must be the token of a write's answer, signed by a gateway of this database, not " + describe(Value(token)).substr(7));
 }
 
 void Sqlite::run(Work work) {

@@ -11,6 +11,7 @@ namespace sluice::sql::sqlite {
 namespace {
 
 constexpr std::size_t kRememberedEnds = 256;
+constexpr const char* kSystem = "sqlite";  // of a token; which file it is the secret tells
 
 std::string random_hex(std::size_t bytes) {
   std::string raw(bytes, '\0'), out;
@@ -33,8 +34,8 @@ std::optional<Fault> too_late(const Job& job, bool held, Clock::time_point now) 
 
 }  // namespace
 
-Writer::Writer(const std::string& file, Limits limits)
-    : connection_(file, Connection::Mode::writer), limits_(limits), system_id_(random_hex(8)), shedder_({limits.waiting, limits.queue_target}, 1), thread_([this] { work(); }) {}
+Writer::Writer(const std::string& file, std::string secret, Limits limits)
+    : connection_(file, Connection::Mode::writer), limits_(limits), seal_(secret.empty() ? random_hex(32) : std::move(secret)), shedder_({limits.waiting, limits.queue_target}, 1), thread_([this] { work(); }) {}
 
 Writer::~Writer() {
   {
@@ -67,7 +68,12 @@ std::size_t Writer::waiting() const {
   return queue_.size();
 }
 
-std::string Writer::token() const { return "sqlite." + system_id_ + "." + std::to_string(position()); }
+std::string Writer::token() const { return seal_.close({kSystem, {Mark{.seq = counters_.commits.load(std::memory_order_acquire)}}}); }
+
+bool Writer::gave(std::string_view token) const {
+  const auto position = seal_.open(token);
+  return position && position->system == kSystem;
+}
 
 void Writer::work() {
   std::unique_lock lock(mutex_);

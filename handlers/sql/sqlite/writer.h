@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "handlers/sql/sqlite/connection.h"
+#include "handlers/sql/token.h"
 #include "rpc/fair_queue.h"
 #include "rpc/shedder.h"
 
@@ -37,7 +38,8 @@ class Writer {
     std::chrono::milliseconds longest_transaction{300'000};
   };
 
-  Writer(const std::string& file, Limits);
+  // `secret` seals tokens.
+  Writer(const std::string& file, std::string secret, Limits);
   ~Writer();  // finishes the batch that runs, rolls an open transaction back, destroys what waits
 
   void run(Job);  // from any thread; in turn with those of other parties; answers overloaded when it must not wait
@@ -47,10 +49,9 @@ class Writer {
   };
   const Counters& counters() const noexcept { return counters_; }
   std::size_t waiting() const;
-  // Commits so far: the causality token's counter. From any thread.
-  std::uint64_t position() const noexcept { return counters_.commits.load(std::memory_order_acquire); }
-  const std::string& system_id() const noexcept { return system_id_; }
+  // The causality token of the commits so far. From any thread.
   std::string token() const;
+  bool gave(std::string_view token) const;  // this file's writer, now or before a restart
 
  private:
   struct Transaction {
@@ -76,7 +77,7 @@ class Writer {
 
   Connection connection_;
   const Limits limits_;
-  std::string system_id_;
+  const Seal seal_;
   Counters counters_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -6,7 +6,6 @@ namespace sluice::sql::mariadb {
 namespace {
 
 using cluster::Judgement;
-using cluster::Mark;
 using cluster::Report;
 
 TEST(Gtids, AreReadFromLists) {

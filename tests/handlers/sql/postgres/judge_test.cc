@@ -7,7 +7,6 @@ namespace sluice::sql::postgres {
 namespace {
 
 using cluster::Judgement;
-using cluster::Position;
 using cluster::Report;
 
 TEST(PostgresJudge, a_token_of_an_ended_timeline_is_kept_up_to_its_end) {

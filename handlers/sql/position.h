@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace sluice::sql::cluster {
+namespace sluice::sql {
 
 // The last change of one domain. PostgreSQL has one domain, 0: `origin` is the timeline, `seq` the LSN. MariaDB: a GTID, domain-origin-seq.
 struct Mark {
@@ -28,4 +28,4 @@ bool reached(const Position& at, const Position& wanted) noexcept;
 // Makes `at` cover what `more` covers: positions only rise, and answers of one node may arrive out of order.
 void raise(Position& at, const Position& more);
 
-}  // namespace sluice::sql::cluster
+}  // namespace sluice::sql

@@ -1,11 +1,11 @@
-#include "handlers/sql/cluster/token.h"
+#include "handlers/sql/token.h"
 
 #include <openssl/crypto.h>
 #include <openssl/hmac.h>
 
 #include <charconv>
 
-namespace sluice::sql::cluster {
+namespace sluice::sql {
 namespace {
 
 constexpr std::string_view kPrefix = "s1.";  // the form's version
@@ -72,4 +72,4 @@ std::optional<Position> Seal::open(std::string_view token) const {
   return out;
 }
 
-}  // namespace sluice::sql::cluster
+}  // namespace sluice::sql

@@ -1,4 +1,4 @@
-#include "handlers/sql/cluster/token.h"
+#include "handlers/sql/token.h"
 
 #include <gtest/gtest.h>
 

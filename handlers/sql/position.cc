@@ -1,8 +1,8 @@
-#include "handlers/sql/cluster/position.h"
+#include "handlers/sql/position.h"
 
 #include <algorithm>
 
-namespace sluice::sql::cluster {
+namespace sluice::sql {
 namespace {
 
 auto find(auto& marks, std::uint32_t domain) {
@@ -33,4 +33,4 @@ void raise(Position& at, const Position& more) {
   }
 }
 
-}  // namespace sluice::sql::cluster
+}  // namespace sluice::sql

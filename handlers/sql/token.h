@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
-#include "handlers/sql/cluster/position.h"
+#include "handlers/sql/position.h"
 
-namespace sluice::sql::cluster {
+namespace sluice::sql {
 
 class Seal {
  public:
@@ -23,4 +23,4 @@ class Seal {
   std::string secret_;
 };
 
-}  // namespace sluice::sql::cluster
+}  // namespace sluice::sql
