@@ -1,6 +1,6 @@
 """Numbers: ten thousand that are connected and silent, and calls without end; each gets its own answer, and none is lost.
 
-SLUICE_CROWD_CALLS says how many calls over each transport (500,000: a million in all).
+SLUICE_CROWD_CALLS says how many calls over each transport (500,000: a million in all), SLUICE_CROWD_SECONDS how long the silent are held.
 """
 
 import http.client
@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import unittest
 import xmlrpc.client
 
@@ -25,7 +26,8 @@ from gateway import Gateway
 from zerorpc_client import Client
 
 CALLS = int(os.environ.get("SLUICE_CROWD_CALLS", "500000"))
-IDLE, BUSY, ROUNDS = 10_000, 64, 40
+SECONDS = float(os.environ.get("SLUICE_CROWD_SECONDS", "60"))
+IDLE, BUSY, PACE = 10_000, 64, 0.1  # seconds between one caller's calls: all of them together leave other tests room
 GREETING = b"\xff\0\0\0\0\0\0\0\0\x7f\x03\0NULL" + bytes(16) + bytes(32)
 READY = b"\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06DEALER"
 ADD = xmlrpc.client.dumps((3, 4), "add").encode()
@@ -95,23 +97,34 @@ class Idle(unittest.TestCase):
         with Gateway() as gateway:
             silent = [connect(gateway) for _ in range(IDLE)]
             self.addCleanup(lambda: [one.close() for one in silent])
-            wrong = []
+            wrong, over = [], threading.Event()
 
             def go_on():
                 try:
                     with busy(gateway) as caller:
-                        wrong.extend(n for n in range(ROUNDS) if caller.add(n, 1) != n + 1)
+                        for n in itertools.count():
+                            if caller.add(n, 1) != n + 1:
+                                wrong.append(n)
+                            if over.wait(PACE):
+                                return
                 except Exception as error:
                     wrong.append(error)
 
             callers = [threading.Thread(target=go_on) for _ in range(BUSY)]
             for caller in callers:
                 caller.start()
-            answers = [call(one) for one in random.sample(silent, IDLE // 100)]
-            for caller in callers:
-                caller.join()
-            self.assertEqual((wrong, answers), ([], [7] * (IDLE // 100)))
-            self.assertEqual([call(one) for one in random.sample(silent, IDLE // 100)], [7] * (IDLE // 100), "afterwards")
+            try:
+                until = time.monotonic() + SECONDS
+                for one in random.sample(silent, IDLE // 100):
+                    self.assertEqual(call(one), 7)
+                over.wait(max(0, until - time.monotonic()))
+                for one in random.sample(silent, IDLE // 100):
+                    self.assertEqual(call(one), 7, "afterwards")
+            finally:
+                over.set()
+                for caller in callers:
+                    caller.join()
+            self.assertEqual(wrong, [])
 
     def test_over_http(self):
         self.crowd(http_peer, http_call, lambda gateway: xmlrpc.client.ServerProxy(gateway.url))
