@@ -12,6 +12,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr milliseconds kSilence{50};
+
 Code code_of(int rc) {
   switch (rc) {
     case ZOK: return Code::ok;
@@ -44,7 +46,8 @@ Answer answer_of(int rc, const Stat* stat) {
 
 // One call of the library: what it fills, and who is told.
 struct Session::Call {
-  explicit Call(Answered done) : done(std::move(done)) {}
+  Call(Session& session, Answered done) : session(session), done(std::move(done)) {}
+  Session& session;
   Answered done;
   std::vector<zoo_op_t> operations;
   std::vector<zoo_op_result_t> results;
@@ -53,7 +56,12 @@ struct Session::Call {
 };
 
 struct Session::Library {
-  static std::unique_ptr<Call> take(const void* data) { return std::unique_ptr<Call>(static_cast<Call*>(const_cast<void*>(data))); }
+  static std::unique_ptr<Call> take(const void* data) {
+    auto call = std::unique_ptr<Call>(static_cast<Call*>(const_cast<void*>(data)));
+    --call->session.unanswered_;
+    call->session.answered_ = true;
+    return call;
+  }
 
   static void session_event(zhandle_t*, int type, int state, const char* path, void* context) {
     static_cast<Session*>(context)->event(type, state, path);
@@ -78,7 +86,7 @@ struct Session::Library {
 };
 
 Session::Session(Loop& loop, std::string hosts, milliseconds timeout)
-    : loop_(loop), hosts_(std::move(hosts)), timeout_(timeout), timer_(loop) {
+    : loop_(loop), hosts_(std::move(hosts)), timeout_(timeout), timer_(loop), reminder_(loop) {
   zoo_set_debug_level(static_cast<ZooLogLevel>(0));  // it would write to stderr; what goes wrong is in the faults
   open();
 }
@@ -113,16 +121,36 @@ void Session::reopen() {
 // `result` is what the library said to the beginning of a call; one that it did not take is told so, later.
 int Session::begun(int result, Call* call) {
   flush_later();
-  if (result == ZOK) return result;
+  if (result == ZOK) {
+    ++unanswered_;
+    if (!reminder_.running()) {
+      answered_ = false;
+      remind_later();
+    }
+    return result;
+  }
   loop_.post([call = std::unique_ptr<Call>(call), result, alive = std::weak_ptr<bool>(alive_)] {
     if (!alive.expired()) call->done(answer_of(result, nullptr));
   });
   return result;
 }
 
+// A server before 3.8.1 may let a request lie until another one reaches it (ZOOKEEPER-4537), and the library does not ping while it
+// waits for an answer. So when there was none for a while, something is asked that changes nothing.
+void Session::remind_later() {
+  reminder_.start(kSilence, [this] {
+    if (unanswered_ == 0) return;
+    if (!std::exchange(answered_, false) && handle_ && zoo_state(handle_) == ZOO_CONNECTED_STATE) {
+      zoo_aexists(handle_, "/", 0, &Library::exists, nullptr);
+      flush_later();
+    }
+    remind_later();
+  });
+}
+
 // A follower may be behind; sync has it catch up with what the leader had when it was asked.
 void Session::get(const std::string& path, Answered done) {
-  auto* call = new Call(std::move(done));
+  auto* call = new Call(*this, std::move(done));
   if (!handle_) {
     begun(ZINVALIDSTATE, call);
     return;
@@ -132,19 +160,19 @@ void Session::get(const std::string& path, Answered done) {
 }
 
 void Session::children(const std::string& path, Answered done) {
-  auto* call = new Call(std::move(done));
+  auto* call = new Call(*this, std::move(done));
   begun(handle_ ? zoo_aget_children(handle_, path.c_str(), 0, &Library::listed, call) : static_cast<int>(ZINVALIDSTATE), call);
 }
 
 void Session::make(const std::string& path, Answered done) {
-  auto* call = new Call(std::move(done));
+  auto* call = new Call(*this, std::move(done));
   begun(
       handle_ ? zoo_acreate(handle_, path.c_str(), "", 0, &ZOO_OPEN_ACL_UNSAFE, 0, &Library::made, call) : static_cast<int>(ZINVALIDSTATE),
       call);
 }
 
 void Session::write(std::vector<Change> changes, Answered done) {
-  auto* call = new Call(std::move(done));
+  auto* call = new Call(*this, std::move(done));
   call->operations.reserve(2 * changes.size());
   call->created.reserve(changes.size());  // the library keeps pointers into it
   for (const Change& each : changes) {

@@ -79,6 +79,7 @@ class Session final : private Loop::Watcher, private Loop::TurnEnd {
   void open();
   void reopen();
   int begun(int result, Call*);
+  void remind_later();
   void pump(int events);
   void look_at(int fd, std::uint32_t events);
   void on_ready(std::uint32_t events) override;
@@ -97,7 +98,9 @@ class Session final : private Loop::Watcher, private Loop::TurnEnd {
   bool flushing_ = false;  // at the end of this turn
   int fd_ = -1;            // that is watched
   std::uint32_t events_ = 0;
-  Timer timer_;
+  Timer timer_, reminder_;
+  std::size_t unanswered_ = 0;  // calls that the library has
+  bool answered_ = false;       // any, since the reminder's last look
   std::map<std::string, std::set<Watch*>> watches_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
