@@ -102,6 +102,8 @@ void Session::open() {
   handle_ = zookeeper_init(hosts_.c_str(), &Library::session_event, static_cast<int>(timeout_.count()), nullptr, this, 0);
   if (!handle_)
     throw Fault(Fault::Kind::unavailable, "the ZooKeeper servers '" + hosts_ + "' cannot be resolved; expected HOST:PORT,HOST:PORT");
+  // Else the library resolves the names, and blocks, each time it is told of an event. Without a connection it still does.
+  zoo_set_servers_resolution_delay(handle_, -1);
   flush_later();
 }
 
