@@ -151,19 +151,18 @@ void Session::remind_later() {
 }
 
 // A follower may be behind; sync has it catch up with what the leader had when it was asked.
+int Session::catch_up() { return handle_ ? zoo_async(handle_, "/", &Library::ignored, nullptr) : static_cast<int>(ZINVALIDSTATE); }
+
 void Session::get(const std::string& path, Answered done) {
   auto* call = new Call(*this, std::move(done));
-  if (!handle_) {
-    begun(ZINVALIDSTATE, call);
-    return;
-  }
-  const int synced = zoo_async(handle_, "/", &Library::ignored, nullptr);
+  const int synced = catch_up();
   begun(synced == ZOK ? zoo_aget(handle_, path.c_str(), 0, &Library::got, call) : synced, call);
 }
 
 void Session::children(const std::string& path, Answered done) {
   auto* call = new Call(*this, std::move(done));
-  begun(handle_ ? zoo_aget_children(handle_, path.c_str(), 0, &Library::listed, call) : static_cast<int>(ZINVALIDSTATE), call);
+  const int synced = catch_up();
+  begun(synced == ZOK ? zoo_aget_children(handle_, path.c_str(), 0, &Library::listed, call) : synced, call);
 }
 
 void Session::make(const std::string& path, Answered done) {

@@ -66,7 +66,8 @@ class Session final : private Loop::Watcher, private Loop::TurnEnd {
   Session(Loop& loop, std::string hosts, std::chrono::milliseconds timeout);
   ~Session();
 
-  void get(const std::string& path, Answered);  // as new as all that was acknowledged before, whichever server answers
+  // What is read is as new as all that was acknowledged before, whichever server answers.
+  void get(const std::string& path, Answered);
   void children(const std::string& path, Answered);
   void make(const std::string& path, Answered);  // an empty node
   void write(std::vector<Change>, Answered);     // the answer's zxid and time are those of the whole
@@ -78,6 +79,7 @@ class Session final : private Loop::Watcher, private Loop::TurnEnd {
 
   void open();
   void reopen();
+  int catch_up();
   int begun(int result, Call*);
   void remind_later();
   void pump(int events);

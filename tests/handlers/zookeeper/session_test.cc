@@ -14,18 +14,18 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::int32_t kPing = 11, kSync = 9, kNoNode = -101;
+constexpr std::int32_t kPing = 11, kSync = 9, kNoNode = -101, kUnimplemented = -6;
 
 std::string int32(std::int32_t n) {
   const auto wire = htonl(static_cast<std::uint32_t>(n));
   return {reinterpret_cast<const char*>(&wire), sizeof wire};
 }
 
-// Serves one client, who finds no node here. What is read is answered only when the next request has come, as a server before
-// ZooKeeper 3.8.1 does now and then.
-class ForgetfulServer {
+// Serves one client, who finds no node here, and nothing at all when he reads without a sync. What is read is answered only when the
+// next request has come, as a server before ZooKeeper 3.8.1 does now and then.
+class ForgetfulFollower {
  public:
-  ForgetfulServer() {
+  ForgetfulFollower() {
     sockaddr_in any{};
     any.sin_family = AF_INET;
     any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -36,7 +36,7 @@ class ForgetfulServer {
     hosts_ = "127.0.0.1:" + std::to_string(ntohs(any.sin_port));
     thread_ = std::thread([this] { serve(); });
   }
-  ~ForgetfulServer() {
+  ~ForgetfulFollower() {
     shutdown(listener_, SHUT_RDWR);
     thread_.join();
     close(listener_);
@@ -50,15 +50,19 @@ class ForgetfulServer {
     // Protocol, the session's time, its id, its password, whether this server is read-only.
     send(int32(0) + int32(30'000) + int32(0) + int32(7) + int32(16) + std::string(16, '.') + '\0');
     std::string forgotten;
+    bool up_to_date = false;
     while (const auto request = frame()) {
       if (!forgotten.empty()) send(std::exchange(forgotten, {}));
-      const std::string xid = request->substr(0, 4);
       const std::int32_t type = number(request->substr(4, 4));
-      const std::string header = xid + int32(0) + int32(1) + int32(type == kPing || type == kSync ? 0 : kNoNode);
-      if (type == kPing || type == kSync)
-        send(header + (type == kSync ? int32(1) + "/" : ""));
-      else
-        forgotten = header;
+      const std::string header = request->substr(0, 4) + int32(0) + int32(1);
+      if (type == kPing) {
+        send(header + int32(0));
+      } else if (type == kSync) {
+        send(header + int32(0) + int32(1) + "/");
+        up_to_date = true;
+      } else {
+        forgotten = header + int32(std::exchange(up_to_date, false) ? kNoNode : kUnimplemented);
+      }
     }
     close(client_);
   }
@@ -89,10 +93,21 @@ class ForgetfulServer {
 };
 
 TEST(Session, AServerThatLetsARequestLieIsReminded) {
-  ForgetfulServer server;
+  ForgetfulFollower server;
   Loop loop;
   Session session(loop, server.hosts(), milliseconds(30'000));  // after two thirds of that it would leave the server
   session.get("/a", [&](Answer answer) {
+    EXPECT_EQ(answer.code, Code::no_node) << answer.why;
+    loop.stop();
+  });
+  loop.run();
+}
+
+TEST(Session, AListIsAsNewAsWhatWasAcknowledged) {
+  ForgetfulFollower server;
+  Loop loop;
+  Session session(loop, server.hosts(), milliseconds(30'000));
+  session.children("/a", [&](Answer answer) {
     EXPECT_EQ(answer.code, Code::no_node) << answer.why;
     loop.stop();
   });
