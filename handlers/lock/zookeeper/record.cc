@@ -116,6 +116,9 @@ void grant(Record& record, const Acquire& acquire, Time now, std::int64_t epoch,
 bool intend(Record& record, const Acquire& acquire, Time now) {
   const bool readers = std::ranges::any_of(record.leases, [](const Lease& lease) { return lease.slots == kShared; });
   if (acquire.intent.count() == 0 || !readers || holds(record, acquire)) return false;
+  // Each write of the record wakes all who wait for it: two writers who told of themselves at each look would never rest.
+  const std::int64_t left = record.wanted_until - now.earliest;
+  if (4 * left > 3 * acquire.intent.count()) return false;
   record.wanted_until = now.earliest + acquire.intent.count();  // it is no lease: rather too short than too long
   record.wanted_by = acquire.owner;
   return true;

@@ -51,7 +51,7 @@ void prune(Record&, Time);
 bool holds(const Record&, const Acquire&);  // the owner, in this mode
 bool blocked(const Record&, const Acquire&, Time);
 void grant(Record&, const Acquire&, Time, std::int64_t epoch, std::int64_t zxid);
-bool intend(Record&, const Acquire&, Time);  // false: there is nobody whose leaving is waited for
+bool intend(Record&, const Acquire&, Time);  // false: no readers are waited for, or new ones are kept out already
 Held judge(const std::vector<Record>&, const Acquire&, Time);
 std::int64_t remaining(const Lease&, Time);  // as others see it: not less than there is
 

@@ -66,6 +66,18 @@ TEST(ZooKeeperRecord, AWritersIntentKeepsReadersOutForItsTime) {
   EXPECT_EQ(judge({record}, request("R2", kShared), {100, 100}).holder.owner, "R");
 }
 
+TEST(ZooKeeperRecord, AnIntentIsToldAgainOnlyWhenItRunsOut) {
+  Record record = granted(request("R", kShared), {100, 100});
+  Acquire writer = request("W"), other = request("V");
+  writer.intent = other.intent = milliseconds(2000);
+  EXPECT_TRUE(intend(record, writer, {100, 100}));
+  EXPECT_FALSE(intend(record, writer, {110, 110}));
+  EXPECT_FALSE(intend(record, other, {110, 110}));
+  EXPECT_EQ(record.wanted_by, "W");
+  EXPECT_TRUE(intend(record, writer, {1100, 1100}));
+  EXPECT_EQ(record.wanted_until, 3100);
+}
+
 TEST(ZooKeeperRecord, TextsOfAnyBytesComeBack) {
   Record record = granted(request("o w\nner /%"), {1, 2});
   record.wanted_by = "x y";
