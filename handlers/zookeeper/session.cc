@@ -294,6 +294,10 @@ std::unique_ptr<Session::Watch> Session::watch(std::string path, UniqueFunction<
   auto& all = watches_[watch->path_];
   all.insert(watch.get());
   if (all.size() == 1) arm(watch->path_);
+  // Whoever read the node before now may have missed a change; what he reads from now on is behind the watch in the server's line.
+  loop_.post([changed = std::weak_ptr<UniqueFunction<void()>>(watch->changed_)] {
+    if (const auto call = changed.lock()) (*call)();
+  });
   return watch;
 }
 

@@ -49,7 +49,8 @@ struct Change {
 
 class Session final : private Loop::Watcher, private Loop::TurnEnd {
  public:
-  // While it lives, `changed` is called each time the node may have come, gone or changed. It may destroy this.
+  // While it lives, `changed` is called each time the node may have come, gone or changed, and once soon after it began. It may
+  // destroy this.
   class Watch {
    public:
     ~Watch();

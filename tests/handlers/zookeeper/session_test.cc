@@ -114,5 +114,17 @@ TEST(Session, AListIsAsNewAsWhatWasAcknowledged) {
   loop.run();
 }
 
+TEST(Session, AWatchBeginsWithALook) {
+  ForgetfulFollower server;
+  Loop loop;
+  Session session(loop, server.hosts(), milliseconds(30'000));
+  std::unique_ptr<Session::Watch> watch = session.watch("/a", [&] {
+    watch.reset();
+    loop.stop();
+  });
+  loop.run();
+  EXPECT_FALSE(watch);
+}
+
 }  // namespace
 }  // namespace sluice::zookeeper
