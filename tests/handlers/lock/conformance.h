@@ -21,6 +21,7 @@ class World {
   virtual ~World() = default;
   virtual LeaseStore& store(int gateway) = 0;  // 0 and 1
   virtual Loop& loop() = 0;
+  virtual milliseconds lateness() const { return milliseconds(250); }  // of answers, when the machine has other things to do
   virtual bool keeps_writers_apart() const { return true; }  // are Acquire::intent and mixed modes known to other gateways?
 };
 using MakeWorld = std::function<std::unique_ptr<World>()>;
@@ -182,7 +183,7 @@ TEST_P(LeaseStoreConformance, ALeaseEndsNeitherEarlyNorLate) {
     EXPECT_LE(grant.until, BootClock::now() + ttl);
     const auto freed = granted_at("B", 1);
     EXPECT_GE(freed, asked + ttl - milliseconds(1));
-    EXPECT_LE(freed, asked + ttl + milliseconds(250));
+    EXPECT_LE(freed, asked + ttl + world().lateness());
     const Kept late = release(lease("A", grant));
     EXPECT_FALSE(late.ok);
     EXPECT_GT(late.newest, grant.token);
@@ -192,7 +193,7 @@ TEST_P(LeaseStoreConformance, ALeaseEndsNeitherEarlyNorLate) {
 }
 
 TEST_P(LeaseStoreConformance, RenewingKeepsIt) {
-  const Grant grant = granted(request("A", {"a"}, milliseconds(300)));
+  const Grant grant = granted(request("A", {"a"}, milliseconds(3000)));
   const Kept kept = renew(lease("A", grant), milliseconds(30'000), 1);
   EXPECT_TRUE(kept.ok);
   EXPECT_GT(kept.until, BootClock::now() + milliseconds(25'000));
@@ -316,6 +317,7 @@ TEST_P(LeaseStoreConformance, AReleaseElsewhereWakesWhoWatches) {
       });
       done(true);
     });
+    ask<bool>([](auto done) { done(true); });  // a call to begin with is over
     const auto released = BootClock::now();  // the call may come before the release is answered
     EXPECT_TRUE(release(lease("A", grant), 0).ok);
     for (auto seen = woken.load(); seen < released; seen = woken.load()) woken.wait(seen);
@@ -325,7 +327,7 @@ TEST_P(LeaseStoreConformance, AReleaseElsewhereWakesWhoWatches) {
       done(true);
     });
   }
-  EXPECT_LT(fastest, milliseconds(100));
+  EXPECT_LT(fastest, world().lateness());
 }
 
 // Many at once through both gateways: never two holders, no token twice, and none lower than one before.

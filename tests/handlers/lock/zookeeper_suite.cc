@@ -22,6 +22,7 @@ class ZooKeeperWorld final : public World {
   }
   LeaseStore& store(int gateway) override { return *gateways_[gateway]; }
   Loop& loop() override { return loop_; }
+  milliseconds lateness() const override { return milliseconds(4000); }
 
  private:
   Loop loop_;
