@@ -39,6 +39,7 @@ struct Acquire {
   milliseconds ttl{0};
   std::int64_t slots = kExclusive;
   bool reentry_only = false;       // grant only what the owner holds already: others are waiting
+  bool waits = false;              // refused, he will look again when the lock is freed: the refusal need not be the newest
   // More than 0: when shared holders are in the way, let no new ones in for that long. Lets a writer have his turn; a store
   // that cannot tell other gateways so leaves it to the handler's own queue.
   milliseconds intent{0};

@@ -55,6 +55,7 @@ void Space::acquire(Id id, Acquire request, milliseconds wait, Done done) {
   }
   auto& waiter = *waiters_.emplace(id, std::make_unique<Waiter>(home_, id, std::move(request), std::move(done))).first->second;
   waiter.until = in(wait);
+  waiter.request.waits = wait.count() > 0;
   waiter.limit.start(wait.count() > 0 ? wait : limits_.attempt, [this, id] { out_of_time(id); });
   // Others wait: only who holds the lock already may pass them, or he and the first of them would wait for each other.
   waiter.request.reentry_only = queue_.any_waits(waiter.request.names);

@@ -21,6 +21,7 @@ struct Changes::Run {
   Decide decide;
   UniqueFunction<void(Done)> done;
   bool started = false, over = false;
+  bool current = false;  // what is read from now on is
   bool writing = false, in_doubt = false;
   std::size_t awaited = 0;
   int attempt = 0;
@@ -38,9 +39,10 @@ Fault Changes::away(const Answer& answer) const {
                                              (answer.why.empty() ? std::string() : ": " + answer.why));
 }
 
-void Changes::run(std::vector<std::string> paths, Decide decide, UniqueFunction<void(Done)> done) {
+void Changes::run(std::vector<std::string> paths, Decide decide, UniqueFunction<void(Done)> done, Age age) {
   for (std::string& path : paths) path = full(path);
   auto run = std::make_shared<Run>(loop_, std::move(paths), std::move(decide), std::move(done));
+  run->current = age == Age::any;
   run->limit.start(limit_, [this, weak = std::weak_ptr<Run>(run)] {
     const auto late = weak.lock();
     if (!late) return;
@@ -78,22 +80,31 @@ void Changes::again(const Handle& run, milliseconds pause) {
   });
 }
 
-// The nodes' times are by the leader's clock: any write tells what that shows.
-void Changes::set_clock(const Handle& run) {
+// The nodes' times are by the leader's clock: any write tells what that shows. And what the session reads behind a write of its own is
+// current. After a sync alone it is not when the server is the leader: that tells the followers what is committed before it has it itself.
+void Changes::touch(Answered done) {
   std::vector<Change> touch(1);
   touch[0].path = full("clock");
   touch[0].version = -1;
-  const std::string path = touch[0].path;
   session_.write(std::move(touch),
-                 [this, alive = std::weak_ptr<bool>(alive_), run, path, attempt_of = run->attempt, sent = BootClock::now()](Answer answer) {
+                 [this, alive = std::weak_ptr<bool>(alive_), done = std::move(done), sent = BootClock::now()](Answer answer) mutable {
                    if (alive.expired()) return;
                    if (answer.code == Code::ok) learn(sent, answer);
-                   if (run->over || run->attempt != attempt_of) return;
-                   if (answer.code == Code::ok) return read(run);
-                   run->trouble = answer;
-                   if (answer.code == Code::no_node) return make_folders(run, {path + "/"});
-                   again(run, kAfterLoss);
+                   done(std::move(answer));
                  });
+}
+
+void Changes::set_clock(const Handle& run) {
+  touch([this, run, attempt_of = run->attempt](Answer answer) {
+    if (run->over || run->attempt != attempt_of) return;
+    if (answer.code == Code::ok) {
+      run->current = true;
+      return read(run);
+    }
+    run->trouble = answer;
+    if (answer.code == Code::no_node) return make_folders(run, {full("clock") + "/"});
+    again(run, kAfterLoss);
+  });
 }
 
 void Changes::learn(BootClock::time_point sent, const Answer& answer) {
@@ -150,7 +161,7 @@ void Changes::decide(const Handle& run) {
     change.version = node.version;
     if (put.data) change.data = std::move(*put.data);
   }
-  if (changes.empty()) return finish(run, {});
+  if (changes.empty()) return run->current ? finish(run, {}) : set_clock(run);
   write(run, std::move(changes));
 }
 
@@ -210,12 +221,18 @@ void Changes::children(const std::string& path, UniqueFunction<void(std::variant
   question->limit.start(limit_, [this, question] {
     if (auto tell = std::move(question->done)) tell(away(Answer{}));
   });
-  session_.children(full(path), [this, alive = std::weak_ptr<bool>(alive_), question](Answer answer) {
-    if (alive.expired() || !question->done) return;
+  auto answered = [this, question](Answer answer) {
+    if (!question->done) return;
     question->limit.stop();
     auto tell = std::move(question->done);
     if (answer.code == Code::ok || answer.code == Code::no_node) return tell(std::move(answer.children));
     tell(away(answer));
+  };
+  touch([this, at = full(path), answered](Answer touched) {
+    if (touched.code != Code::ok) return answered(std::move(touched));  // no node: nothing was ever written
+    session_.children(at, [alive = std::weak_ptr<bool>(alive_), answered](Answer answer) {
+      if (!alive.expired()) answered(std::move(answer));
+    });
   });
 }
 

@@ -40,6 +40,9 @@ class Changes {
     std::size_t node;
     std::optional<std::string> data;
   };
+  // How new what was read must be when nothing is written by it (a write is refused if anything has changed since). `current` holds all
+  // that was acknowledged before run() was called, and costs a write of its own.
+  enum class Age : std::uint8_t { current, any };
   // Called for each attempt; an empty answer ends it without a write. What has begun to happen is to be known by the nodes.
   using Decide = UniqueFunction<std::vector<Put>(const View&)>;
   struct Done {
@@ -51,8 +54,8 @@ class Changes {
   ~Changes();
 
   // Paths are below the root; folders come into being by themselves. Those that share a node run one after another.
-  void run(std::vector<std::string> paths, Decide, UniqueFunction<void(Done)>);
-  void children(const std::string& path, UniqueFunction<void(std::variant<std::vector<std::string>, Fault>)>);  // of no node: none
+  void run(std::vector<std::string> paths, Decide, UniqueFunction<void(Done)>, Age = Age::current);
+  void children(const std::string& path, UniqueFunction<void(std::variant<std::vector<std::string>, Fault>)>);  // current; of no node: none
   std::string full(const std::string& path) const { return root_ + "/" + path; }
 
  private:
@@ -66,6 +69,7 @@ class Changes {
   void decide(const Handle&);
   void write(const Handle&, std::vector<Change>);
   void set_clock(const Handle&);
+  void touch(Answered);
   void make_folders(const Handle&, const std::vector<std::string>& full_paths);
   void finish(const Handle&, Done);
   void learn(BootClock::time_point sent, const Answer&);

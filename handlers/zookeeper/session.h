@@ -67,7 +67,8 @@ class Session final : private Loop::Watcher, private Loop::TurnEnd {
   Session(Loop& loop, std::string hosts, std::chrono::milliseconds timeout);
   ~Session();
 
-  // What is read is as new as all that was acknowledged before, whichever server answers.
+  // What is read is as new as all that was acknowledged before. But the leader acknowledges what it is yet to have: only who reads
+  // after an answer to a write of his own, in this session, is sure.
   void get(const std::string& path, Answered);
   void children(const std::string& path, Answered);
   void make(const std::string& path, Answered);  // an empty node

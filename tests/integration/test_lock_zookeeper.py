@@ -18,8 +18,8 @@ from lock_cases import Contention, Faults, LockCase, Sessions, Surface, Time, tr
 from zookeeper_nodes import ZooKeeper  # noqa: E402
 
 
-def url(cluster):
-    return f"zookeeper://{cluster.hosts()}/test/sluice"
+def url(cluster, hosts=None):
+    return f"zookeeper://{hosts or cluster.hosts()}/test/sluice"
 
 
 @contextlib.contextmanager
@@ -41,6 +41,23 @@ def setUpModule():  # for the classes below: those of lock_cases have been throu
 class WithoutAGateway(unittest.TestCase):
     def test_conformance(self):
         lock_cases.run_suite("lock_zookeeper_suite", SLUICE_ZOOKEEPER=url(ensemble))
+
+
+class AtTheLeader(LockCase):
+    def test_a_lease_from_a_follower_is_known(self):
+        """The leader tells its followers what is committed, and serves readers, before it has that itself."""
+        leader = ensemble.leader()
+        with contextlib.ExitStack() as stack:
+            there, elsewhere = (self.gateway_at(stack, node) for node in (leader, (leader + 1) % 3))
+            until = time.monotonic() + 4
+            while time.monotonic() < until:
+                lease = elsewhere.lock.acquire(self.name, {"wait_ms": 5000})
+                self.assertTrue(there.lock.check(lease)["held"])
+                self.assertEqual(there.lock.release(lease), {"ok": True, "reason": "", "count": 0})
+
+    def gateway_at(self, stack, node):
+        config = f'[lock]\nbackend = "{url(ensemble, f"127.0.0.1:{ensemble.node_port(node)}")}"\n'
+        return stack.enter_context(xmlrpc.client.ServerProxy(stack.enter_context(Gateway(config=config)).url))
 
 
 class WhenServersDie(LockCase):

@@ -105,7 +105,8 @@ void ZooKeeperStore::acquire(Acquire acquire, UniqueFunction<void(Acquired)> don
     }
     return puts;
   };
-  changes_.run(std::move(paths), std::move(decide), [it, done = std::move(done)](sluice::zookeeper::Changes::Done outcome) mutable {
+  const Age age = it->acquire.waits ? Age::any : Age::current;
+  auto answer = [it, done = std::move(done)](sluice::zookeeper::Changes::Done outcome) mutable {
     if (outcome.fault) return done(std::move(*outcome.fault));
     if (it->fault) return done(std::move(*it->fault));
     if (it->held) return done(std::move(*it->held));
@@ -118,7 +119,8 @@ void ZooKeeperStore::acquire(Acquire acquire, UniqueFunction<void(Acquired)> don
                             safe(it->decided, milliseconds(std::min(lease.expires - it->time.latest, lease.ttl))), true});
     }
     done(std::move(grants));
-  });
+  };
+  changes_.run(std::move(paths), std::move(decide), std::move(answer), age);
 }
 
 // A write that is on its way may still come: it finds another version.
@@ -262,7 +264,9 @@ void ZooKeeperStore::search(std::shared_ptr<Search> it) {
   it->at = std::min(it->names.size(), first + kReadAtOnce);
   std::vector<std::string> paths;
   for (std::size_t i = first; i < it->at; ++i) paths.push_back(path(it->names[i]));
-  auto decide = [it, first](const View& view) -> Puts {
+  auto decide = [it, first, found = it->found.size(), most = it->most](const View& view) -> Puts {
+    it->found.resize(found);  // of an earlier attempt
+    it->most = most;
     for (std::size_t i = 0; i < view.nodes.size() && it->most > 0; ++i) {
       const std::string& name = it->names[first + i];
       try {
@@ -344,8 +348,9 @@ void ZooKeeperStore::purge_next(std::shared_ptr<std::vector<std::string>> nodes)
     return Puts{{0, std::nullopt}};
   };
   // A fault leaves the node to the next purge.
-  changes_.run({std::string(kFolder) + "/" + node}, std::move(decide),
-               [this, nodes](sluice::zookeeper::Changes::Done) { purge_next(nodes); });
+  changes_.run(
+      {std::string(kFolder) + "/" + node}, std::move(decide), [this, nodes](sluice::zookeeper::Changes::Done) { purge_next(nodes); },
+      Age::any);
 }
 
 }  // namespace sluice::lock

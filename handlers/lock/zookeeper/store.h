@@ -42,6 +42,7 @@ class ZooKeeperStore final : public LeaseStore {
   struct Altering;
   struct Search;
   using View = sluice::zookeeper::Changes::View;
+  using Age = sluice::zookeeper::Changes::Age;
   using Puts = std::vector<sluice::zookeeper::Changes::Put>;
   using Alter = UniqueFunction<bool(zookeeper::Record&, zookeeper::Time, Kept&)>;
 
