@@ -14,14 +14,15 @@ constexpr milliseconds kBetweenTouches{200};
 }  // namespace
 
 struct Changes::Run {
-  Run(Loop& loop, std::vector<std::string> paths, Decide decide, UniqueFunction<void(Done)> done)
-      : paths(std::move(paths)), decide(std::move(decide)), done(std::move(done)), limit(loop), retry(loop) {}
+  Run(Loop& loop, std::vector<std::string> paths, Decide decide, UniqueFunction<void(Done)> done, Age age)
+      : paths(std::move(paths)), age(age), decide(std::move(decide)), done(std::move(done)), limit(loop), retry(loop) {}
 
   const std::vector<std::string> paths;  // full ones
+  const Age age;
   Decide decide;
   UniqueFunction<void(Done)> done;
   bool started = false, over = false;
-  bool current = false;  // what is read from now on is
+  bool current = false;  // enough, what is read from now on
   bool writing = false, in_doubt = false;
   std::size_t awaited = 0;
   int attempt = 0;
@@ -41,8 +42,7 @@ Fault Changes::away(const Answer& answer) const {
 
 void Changes::run(std::vector<std::string> paths, Decide decide, UniqueFunction<void(Done)> done, Age age) {
   for (std::string& path : paths) path = full(path);
-  auto run = std::make_shared<Run>(loop_, std::move(paths), std::move(decide), std::move(done));
-  run->current = age == Age::any;
+  auto run = std::make_shared<Run>(loop_, std::move(paths), std::move(decide), std::move(done), age);
   run->limit.start(limit_, [this, weak = std::weak_ptr<Run>(run)] {
     const auto late = weak.lock();
     if (!late) return;
@@ -66,6 +66,7 @@ void Changes::start_if_first(const Handle& run) {
 
 void Changes::attempt(const Handle& run) {
   ++run->attempt;
+  run->current = run->age == Age::any;  // the session of an earlier attempt may have ended
   // A slow answer leaves the leader's clock in doubt, and leases would end late by as much: a quicker one is asked for now and then.
   const auto now = BootClock::now();
   if (clock_.closely(now) || (clock_.knows(now) && now - touched_ < kBetweenTouches)) return read(run);
