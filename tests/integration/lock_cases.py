@@ -32,7 +32,7 @@ SECONDS = float(os.environ.get("SLUICE_LOCK_SECONDS", "10"))
 world = None
 cluster = None
 slack = 1  # so many times the usual limit may an answer take
-lease_ms = 800  # the shortest lease that is granted and renewed in time
+lease_ms = 1000  # the shortest lease that is granted and renewed in time
 
 
 def setUpModule():
