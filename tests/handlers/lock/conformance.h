@@ -148,6 +148,16 @@ TEST_P(LeaseStoreConformance, AnOwnerReenters) {
   granted(request("B"));
 }
 
+TEST_P(LeaseStoreConformance, WhatWasEnteredThroughOneGatewayIsGivenBackThroughAnother) {
+  const Grant one = granted(request("A"), 1);
+  for (int more = 0; more < 3; ++more) granted(request("A"), 1);
+  for (const std::int64_t left : {3, 2, 1}) EXPECT_EQ(release(lease("A", one)).count, left);
+  EXPECT_EQ(granted(request("A")).count, 2);
+  for (const std::int64_t left : {1, 0}) EXPECT_EQ(release(lease("A", one), 1).count, left);
+  EXPECT_FALSE(release(lease("A", one)).ok);
+  EXPECT_GT(granted(request("B")).token, one.token);
+}
+
 TEST_P(LeaseStoreConformance, OnlyReentryWhenAsked) {
   Acquire only = request("A");
   only.reentry_only = true;
