@@ -14,7 +14,7 @@
 #include <thread>
 #include <vector>
 
-#include "handlers/lock/redis/scripts.h"
+#include "handlers/lock/redlock/scripts.h"
 
 using sluice::lock::scripts;
 using sluice::lock::voter_scripts;

@@ -11,9 +11,11 @@ import time
 import unittest
 import xmlrpc.client
 
-sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
+for folder in ("tests/clusters", "tests/chaos"):
+    sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], folder))
 
 import lock_cases  # noqa: E402
+from gate import Gate  # noqa: E402
 from gateway import SLUICE, Gateway, wait_for  # noqa: E402
 from lock_cases import Contention, Faults, Sessions, Surface, Time  # noqa: E402, F401
 from redis_masters import Redis  # noqa: E402
@@ -269,6 +271,75 @@ class Nodes(MastersCase):
                 self.undisturbed(20)
 
         self.contend(disturb)
+
+
+class Late(unittest.TestCase):
+    """What A says to the third master, and B to the first, goes through gates."""
+
+    def setUp(self):
+        self.redis = self.enterContext(masters(fsync=False))
+        direct = [f"127.0.0.1:{self.redis.node_port(node)}" for node in range(3)]
+        self.gates = [self.enterContext(Gate(self.redis.node_port(node))) for node in (2, 0)]
+        through = [f"127.0.0.1:{gate.port}" for gate in self.gates]
+        hosts = (f"{direct[0]},{direct[1]},{through[0]}", f"{through[1]},{direct[1]},{direct[2]}")
+        gateways = [self.enterContext(Gateway(config=f'[lock]\nbackend = "redlock://{each}"\n')) for each in hosts]
+        self.a, self.b = (self.enterContext(xmlrpc.client.ServerProxy(gateway.url, allow_none=True)) for gateway in gateways)
+        for g in (self.a, self.b) * 3:  # all masters know the name, and all are met
+            self.assertTrue(g.lock.release(g.lock.acquire("x", {"wait_ms": 5000}))["ok"])
+
+    def acquire(self, g):
+        lease = g.lock.acquire("x", {"owner": "me", "wait_ms": 5000})
+        self.assertTrue(lease["granted"], lease)
+        return lease
+
+    def held_by_me(self):
+        for g in (self.a, self.b):
+            self.assertEqual(g.lock.acquire("x", {"owner": "other"})["holder"], "me")
+
+    def free(self):
+        for g in (self.a, self.b):
+            self.assertTrue(g.lock.release(g.lock.acquire("x", {"owner": "other", "wait_ms": 5000}))["ok"])
+
+    def test_an_entry_that_was_given_back_is_not_counted_with_the_next(self):
+        """The third master reads both entries after it has heard the first one's release; the second master does not vote."""
+        for _ in range(3):
+            self.gates[0].freeze()
+            first = self.acquire(self.a)
+            self.assertEqual(self.b.lock.release(first)["count"], 0)
+            self.redis.freeze(1)
+            thaw = threading.Timer(0.02, self.gates[0].thaw)
+            thaw.start()
+            try:
+                second = self.acquire(self.a)
+            finally:
+                thaw.join()
+                self.redis.thaw(1)
+            self.assertEqual(second["count"], 1)
+            self.assertGreater(int(second["token"]), int(first["token"]))
+            self.assertEqual(self.b.lock.release(second), {"ok": True, "reason": "", "count": 0})
+            self.free()
+
+    def test_no_two_masters_have_the_same_entries(self):
+        """Entries that were granted by different masters: each is given back by its own, and none with another."""
+        def missing(gate, g):
+            gate.freeze()
+            lease = self.acquire(g)
+            gate.drop_all()
+            gate.thaw()
+            return lease
+
+        leases = [missing(self.gates[0], self.a), missing(self.gates[1], self.b)]
+        self.assertEqual([lease["count"] for lease in leases], [1, 2])
+        self.assertEqual(self.b.lock.release(leases[0])["count"], 1)
+        self.held_by_me()
+        leases.append(self.acquire(self.a))
+        self.assertEqual(leases[2]["count"], 2)
+        self.assertEqual(len({lease["token"] for lease in leases}), 1)
+        self.assertEqual(self.a.lock.release(leases[0])["count"], 1)
+        self.held_by_me()
+        self.assertEqual(self.b.lock.release(leases[0])["count"], 0)
+        self.assertFalse(self.a.lock.release(leases[0])["ok"])
+        self.free()
 
 
 class Losses(MastersCase):

@@ -3,9 +3,7 @@
 #include <algorithm>
 
 namespace sluice::lock {
-namespace {
-
-Holder holder(const std::string& name, const Value& value) {
+Holder holder_of(const std::string& name, const Value& value) {
   const auto& told = array(value);
   return {name,
           text(told[0]),
@@ -16,12 +14,10 @@ Holder holder(const std::string& name, const Value& value) {
           milliseconds(integer(told[6]))};
 }
 
-}  // namespace
-
 Lock lock_of(std::string name, const Value& value) {
   const auto& told = array(value);
   Lock lock{std::move(name), token(told[0], told[1]), {}};
-  for (const Value& each : array(told[2])) lock.holders.push_back(holder(lock.name, each));
+  for (const Value& each : array(told[2])) lock.holders.push_back(holder_of(lock.name, each));
   std::ranges::sort(lock.holders, {}, &Holder::remaining);
   return lock;
 }
@@ -29,7 +25,7 @@ Lock lock_of(std::string name, const Value& value) {
 Held held_of(const std::vector<std::string>& names, const Value::Array& told) {
   const std::string& reason = text(told[1]);
   Held held{reason == "other_mode" ? Held::Reason::other_mode : reason == "not_yours" ? Held::Reason::not_yours : Held::Reason::held, {}};
-  if (told.size() > 3 && !told[3].is_nil()) held.holder = holder(names[static_cast<std::size_t>(integer(told[2]))], told[3]);
+  if (told.size() > 3 && !told[3].is_nil()) held.holder = holder_of(names[static_cast<std::size_t>(integer(told[2]))], told[3]);
   return held;
 }
 

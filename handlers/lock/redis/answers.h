@@ -16,7 +16,9 @@ inline std::string counter_of(Token token) { return std::to_string(token & ((Tok
 // What the holder may rely on, of a lease that has so much left on the server: its clock may run a little faster than ours.
 inline BootClock::time_point safe(BootClock::time_point sent, milliseconds left) { return sent + left - left / 100 - milliseconds(2); }
 
+Holder holder_of(const std::string& name, const Value& told);
 Lock lock_of(std::string name, const Value& told);
+inline bool is_held(const Value& told) { return !array(array(told)[2]).empty(); }
 Held held_of(const std::vector<std::string>& names, const Value::Array& told);  // of ["held", ...]
 Kept kept_of(const Value::Array& told);                                          // of ["kept", ...]; without `until`
 Fault closed(const std::string& server, const Value::Array& told);               // of ["closed", ...]

@@ -6,8 +6,7 @@
 // that was undone a key of its own, so that it is not granted when it arrives after all. Tokens are pairs (epoch, counter), since Lua's
 // numbers hold 53 bits. Times are milliseconds of the server's clock.
 //
-// The same bodies serve a master that decides alone and one of several that vote. A voter is proposed a token, and says with a granted
-// lease whether the owner held it already, the name's last token before, and the highest one that was given back.
+// Masters that vote with others have scripts of their own: handlers/lock/redlock/scripts.h.
 //
 // The first argument of each is the id of the server's data. Answers begin with a word: lost (another id: nothing was done), closed
 // (and for how long), held, granted, kept, locks.
@@ -19,24 +18,16 @@
 namespace sluice::lock {
 
 struct Scripts {
-  redis::Script acquire;  // keys: server, undone, locks; id owner nonce ttl slots reentry intent forget (of voters: epoch counter)
+  redis::Script acquire;  // keys: server, undone, locks; id owner nonce ttl slots reentry intent forget
   redis::Script undo;     // keys: server, undone, locks; id owner nonce remember, then the channel of each lock; without them
-                          // nobody is told, and an intent stays. The nonce of voters is REQUEST:ATTEMPT, or REQUEST: for all attempts
-  redis::Script release;  // keys: server, lock; id owner epoch counter channel, and anything: however often it is held
+                          // nobody is told, and an intent stays
+  redis::Script release;  // keys: server, lock; id owner epoch counter channel
   redis::Script renew;    // keys: server, lock; id owner epoch counter ttl forget
-  redis::Script force;    // keys: server, lock; id forget channel (of voters: epoch counter)
+  redis::Script force;    // keys: server, lock; id forget channel (of voters the proposed token: epoch counter)
   redis::Script look;     // keys: server, locks; id
 
   std::vector<const redis::Script*> all() const { return {&acquire, &undo, &release, &renew, &force, &look}; }
 };
 const Scripts& scripts();
-
-struct VoterScripts : Scripts {
-  redis::Script settle;   // keys: server, locks; id owner nonce ttl forget, for each lock: epoch counter count goes_on
-  redis::Script restore;  // keys: server, lock; id owner epoch counter ttl forget slots count: a lease that others keep and this one does not
-
-  std::vector<const redis::Script*> all() const { return {&acquire, &undo, &release, &renew, &force, &look, &settle, &restore}; }
-};
-const VoterScripts& voter_scripts();
 
 }  // namespace sluice::lock

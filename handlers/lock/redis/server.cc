@@ -45,11 +45,11 @@ struct Server::Search {
   std::string prefix;
   std::size_t most;
   milliseconds limit;
-  UniqueFunction<void(Listing)> done;
+  UniqueFunction<void(Looks)> done;
   std::string cursor = "0";
   std::vector<std::string> names{};  // that have a key; few of them may be held
   std::size_t looked = 0;
-  std::vector<Lock> found{};
+  std::vector<std::pair<std::string, Value>> found{};
 };
 
 Server::Server(Loop& home, const redis::Address& address, Options options)
@@ -73,19 +73,19 @@ void Server::run_first(const redis::Script& script, Words keys, Words arguments,
   link_.now(script, behind(guard_.key(), std::move(keys)), behind(guard_.id(), std::move(arguments)), limit, std::move(done));
 }
 
-void Server::look(const redis::Script& script, std::vector<std::string> names, milliseconds limit, UniqueFunction<void(Listing)> done) {
+void Server::look(const redis::Script& script, std::vector<std::string> names, milliseconds limit, UniqueFunction<void(Looks)> done) {
   Words keys;
   for (const std::string& name : names) keys.push_back(key(name));
   run(script, std::move(keys), {}, limit, [names = std::move(names), done = std::move(done)](Answer answer) mutable {
     if (auto* fault = std::get_if<Fault>(&answer)) return done(std::move(*fault));
-    const auto& told = array(std::get<Value>(answer));
-    std::vector<Lock> locks;
-    for (std::size_t i = 0; i < names.size(); ++i) locks.push_back(lock_of(std::move(names[i]), told[i + 1]));
-    done(std::move(locks));
+    auto& told = *std::get<Value>(answer).get_if<Value::Array>();
+    std::vector<std::pair<std::string, Value>> looks;
+    for (std::size_t i = 0; i < names.size(); ++i) looks.emplace_back(std::move(names[i]), std::move(told[i + 1]));
+    done(std::move(looks));
   });
 }
 
-void Server::list(const redis::Script& look, std::string prefix, std::size_t most, milliseconds limit, UniqueFunction<void(Listing)> done) {
+void Server::list(const redis::Script& look, std::string prefix, std::size_t most, milliseconds limit, UniqueFunction<void(Looks)> done) {
   scan(std::shared_ptr<Search>(new Search{look, std::move(prefix), most, limit, std::move(done)}));
 }
 
@@ -115,10 +115,10 @@ void Server::look_further(std::shared_ptr<Search> search) {
   const auto from = search->names.begin() + static_cast<std::ptrdiff_t>(search->looked);
   const std::size_t count = std::min(kTogether, search->names.size() - search->looked);
   search->looked += count;
-  look(search->script, {from, from + static_cast<std::ptrdiff_t>(count)}, search->limit, [this, search](Listing listing) {
-    if (auto* fault = std::get_if<Fault>(&listing)) return search->done(std::move(*fault));
-    for (Lock& each : std::get<std::vector<Lock>>(listing))
-      if (!each.holders.empty()) search->found.push_back(std::move(each));
+  look(search->script, {from, from + static_cast<std::ptrdiff_t>(count)}, search->limit, [this, search](Looks looks) {
+    if (auto* fault = std::get_if<Fault>(&looks)) return search->done(std::move(*fault));
+    for (auto& each : std::get<0>(looks))
+      if (is_held(each.second)) search->found.push_back(std::move(each));
     look_further(search);
   });
 }

@@ -37,8 +37,10 @@ class Server {
   // The same from within before_open.
   void run_first(const redis::Script& script, redis::Words keys, redis::Words arguments, milliseconds limit, redis::Done done);
 
-  void look(const redis::Script& script, std::vector<std::string> names, milliseconds limit, UniqueFunction<void(Listing)> done);
-  void list(const redis::Script& look, std::string prefix, std::size_t most, milliseconds limit, UniqueFunction<void(Listing)> done);
+  // What the script says of each name; list() leaves out those that nobody holds.
+  using Looks = std::variant<std::vector<std::pair<std::string, Value>>, Fault>;
+  void look(const redis::Script& script, std::vector<std::string> names, milliseconds limit, UniqueFunction<void(Looks)> done);
+  void list(const redis::Script& look, std::string prefix, std::size_t most, milliseconds limit, UniqueFunction<void(Looks)> done);
   std::unique_ptr<LeaseStore::Watch> watch(const std::string& name, UniqueFunction<void()> freed);
 
  private:

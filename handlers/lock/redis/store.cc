@@ -23,6 +23,13 @@ Acquired acquired(const Acquire& acquire, BootClock::time_point sent, const std:
   return grants;
 }
 
+Listing listing_of(Server::Looks looks) {
+  if (auto* fault = std::get_if<Fault>(&looks)) return std::move(*fault);
+  std::vector<Lock> locks;
+  for (auto& [name, told] : std::get<0>(looks)) locks.push_back(lock_of(std::move(name), told));
+  return locks;
+}
+
 }  // namespace
 
 RedisStore::RedisStore(Loop& home, const redis::Address& address, Options options)
@@ -101,11 +108,11 @@ void RedisStore::force_release(std::string name, UniqueFunction<void(Listing)> d
 }
 
 void RedisStore::inspect(std::string name, UniqueFunction<void(Listing)> done) {
-  server_.look(scripts().look, {std::move(name)}, limit_, std::move(done));
+  server_.look(scripts().look, {std::move(name)}, limit_, [done = std::move(done)](Server::Looks looks) mutable { done(listing_of(std::move(looks))); });
 }
 
 void RedisStore::list(std::string prefix, std::size_t most, UniqueFunction<void(Listing)> done) {
-  server_.list(scripts().look, std::move(prefix), most, limit_, std::move(done));
+  server_.list(scripts().look, std::move(prefix), most, limit_, [done = std::move(done)](Server::Looks looks) mutable { done(listing_of(std::move(looks))); });
 }
 
 std::unique_ptr<LeaseStore::Watch> RedisStore::watch(std::string name, UniqueFunction<void()> freed) {

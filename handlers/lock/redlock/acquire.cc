@@ -15,12 +15,15 @@ milliseconds limit_of(milliseconds ttl) { return std::clamp(ttl / 10, millisecon
 
 GrantVote grant_of(const Value& value) {
   const auto& told = array(value);
+  const std::int64_t existed = integer(told[2]);
   return {token(told[0], told[1]),
-          integer(told[2]),
           milliseconds(integer(told[3])),
-          integer(told[4]) == 1,
-          token(told[5], told[6]),
-          token(told[7], told[8])};
+          existed > 0,
+          existed > 1,
+          token(told[4], told[5]),
+          token(told[6], told[7]),
+          lines_of(told[8]),
+          lines_of(told[9])};
 }
 
 }  // namespace
@@ -79,7 +82,7 @@ void RedlockStore::start(std::shared_ptr<Attempt> attempt) {
                         counter_of(proposed)};
   for (std::size_t i = 0; i < masters_.size(); ++i) {
     const Server& server = masters_[i]->server;
-    Words keys{server.undone(attempt->nonce, request.names.front())};
+    Words keys{server.undone(request.nonce, request.names.front())};
     for (const std::string& name : request.names) keys.push_back(server.key(name));
     ask(i, voter_scripts().acquire, std::move(keys), arguments, masters_[i]->met ? limit_of(request.ttl) : kFirst, [this, attempt, i, number = attempt->number](Answer answer) {
       Vote vote{Vote::Kind::absent, {}, {}};
@@ -98,6 +101,11 @@ void RedlockStore::start(std::shared_ptr<Attempt> attempt) {
         } else if (word == "held") {
           vote.kind = Vote::Kind::held;
           vote.held = held_of(attempt->request.names, told);
+          last_ = std::max(last_, vote.held.holder.token);
+        } else if (word == "late") {
+          vote.kind = Vote::Kind::late;
+          last_ = std::max(last_, token(told[1], told[2]));
+          why = masters_[i]->server.name() + " was asked too late: the lock was taken and given back meanwhile";
         } else {
           why = word == "closed" ? closed(masters_[i]->server.name(), told).message() : lock::undone().message();
         }
@@ -127,6 +135,7 @@ void RedlockStore::count(std::shared_ptr<Attempt> attempt) {
       for (std::size_t i = 0; i < attempt->leases.size(); ++i) {
         const Agreed& agreed = attempt->leases[i];
         last_ = std::max(last_, agreed.token);
+        if (agreed.count > 1) remember_inner({attempt->request.names[i], attempt->request.owner, agreed.token}, attempt->nonce);
         grants.push_back({attempt->request.names[i], agreed.token, agreed.count, safe(attempt->sent, agreed.left), durable >= attempt->enough});
       }
       for (std::size_t i = 0; i < masters_.size(); ++i) {
@@ -145,6 +154,10 @@ void RedlockStore::count(std::shared_ptr<Attempt> attempt) {
       if (attempt->tries < kAttempts) return rest(std::move(attempt));
       if (verdict.kind == Verdict::Kind::unsettled) return finish(*attempt, too_few(Fault::Kind::unavailable, attempt->why));
       return finish(*attempt, std::move(verdict.held));
+    case Verdict::Kind::outrun:
+      retract(*attempt);
+      if (attempt->tries < kAttempts) return start(std::move(attempt));
+      return finish(*attempt, too_few(Fault::Kind::unavailable, attempt->why));
     case Verdict::Kind::held: retract(*attempt); return finish(*attempt, std::move(verdict.held));
     case Verdict::Kind::unavailable: retract(*attempt); return finish(*attempt, too_few(Fault::Kind::unavailable, attempt->why));
   }
@@ -155,26 +168,17 @@ void RedlockStore::finish(Attempt& attempt, Acquired acquired) {
   std::exchange(attempt.done, {})(std::move(acquired));
 }
 
-namespace {
-
-Words settling(const Acquire& request, const std::string& nonce, const std::vector<Agreed>& leases, milliseconds forget) {
-  Words words{request.owner, nonce, std::to_string(request.ttl.count()), std::to_string(forget.count())};
-  for (const Agreed& lease : leases) {
-    words.push_back(epoch_of(lease.token));
-    words.push_back(counter_of(lease.token));
-    words.push_back(std::to_string(lease.count));
-    words.push_back(lease.goes_on ? "1" : "0");
-  }
-  return words;
-}
-
-}  // namespace
-
 // Nothing is granted before enough masters keep its token: whoever comes next is given a higher one by any majority.
 void RedlockStore::settle(std::shared_ptr<Attempt> attempt) {
   ++attempt->rounds;
   attempt->votes = ballot<Vote>();
-  const Words arguments = settling(attempt->request, attempt->nonce, attempt->leases, forget_);
+  const Acquire& request = attempt->request;
+  Words arguments{request.owner, attempt->nonce, std::to_string(request.ttl.count()), std::to_string(forget_.count())};
+  for (const Agreed& lease : attempt->leases) {
+    arguments.push_back(epoch_of(lease.token));
+    arguments.push_back(counter_of(lease.token));
+    arguments.push_back(lease.goes_on ? "1" : "0");
+  }
   for (std::size_t i = 0; i < masters_.size(); ++i) {
     Words keys;
     for (const std::string& name : attempt->request.names) keys.push_back(masters_[i]->server.key(name));
@@ -189,7 +193,9 @@ void RedlockStore::settle(std::shared_ptr<Attempt> attempt) {
             vote.kind = Vote::Kind::granted;
             for (std::size_t name = 1; name < told.size(); ++name) {
               vote.grants.push_back(grant_of(told[name]));
-              vote.grants.back().before = vote.grants.back().ended = 0;  // that was counted
+              GrantVote& grant = vote.grants.back();
+              grant.before = grant.ended = 0;  // that was counted
+              grant.existed = attempt->leases[name - 1].goes_on;
             }
           }
           count(attempt);
@@ -202,18 +208,8 @@ void RedlockStore::settle(std::shared_ptr<Attempt> attempt) {
 void RedlockStore::late(const Attempt& attempt, std::size_t i, const Vote& vote) {
   if (attempt.leases.empty()) return;  // it came to nothing, and was taken back
   if (vote.kind != Vote::Kind::granted) return retract(attempt, i);
-  bool counts_otherwise = false;
-  for (std::size_t name = 0; name < vote.grants.size(); ++name) {
+  for (std::size_t name = 0; name < vote.grants.size(); ++name)
     if (vote.grants[name].token != attempt.leases[name].token) return retract(attempt, i);
-    counts_otherwise |= vote.grants[name].count != attempt.leases[name].count;
-  }
-  if (counts_otherwise) tell(attempt, i);
-}
-
-void RedlockStore::tell(const Attempt& attempt, std::size_t i) {
-  Words keys;
-  for (const std::string& name : attempt.request.names) keys.push_back(masters_[i]->server.key(name));
-  ask(i, voter_scripts().settle, std::move(keys), settling(attempt.request, attempt.nonce, attempt.leases, forget_), kKeeping, [](const Answer&) {});
 }
 
 // From all that granted it, or may have.
@@ -225,7 +221,7 @@ void RedlockStore::retract(const Attempt& attempt) {
 void RedlockStore::retract(const Attempt& attempt, std::size_t i) {
   if (attempt.asked_in_vain[i]) return;  // nothing of it is there
   const Server& server = masters_[i]->server;
-  Words keys{server.undone(attempt.nonce, attempt.request.names.front())};
+  Words keys{server.undone(attempt.request.nonce, attempt.request.names.front())};
   for (const std::string& name : attempt.request.names) keys.push_back(server.key(name));
   owe(i, voter_scripts().undo, std::move(keys), {attempt.request.owner, attempt.nonce, std::to_string(kRemembersUndone.count())},
       attempt.sent + attempt.request.ttl + milliseconds(1000));

@@ -7,20 +7,31 @@
 namespace sluice::lock {
 
 struct RedlockStore::Looking {
-  std::vector<Lock> all;     // of all masters that answered, of all names
+  std::vector<Seen> all;     // of all masters that answered, of all names
   std::size_t answered = 0, left = 0;
   std::vector<std::string> why;
   UniqueFunction<void(std::optional<Fault>, Looking&)> done;
 };
 
-void RedlockStore::look(std::shared_ptr<Looking> looking, std::size_t i, Listing listing) {
+namespace {
+
+Seen seen_of(std::string name, const Value& value) {
+  const auto& told = array(value);
+  Seen seen{std::move(name), token(told[0], told[1]), {}, lines_of(told[3])};
+  for (const Value& each : array(told[2])) seen.holders.emplace_back(holder_of(seen.name, each), lines_of(array(each)[7]));
+  return seen;
+}
+
+}  // namespace
+
+void RedlockStore::look(std::shared_ptr<Looking> looking, std::size_t i, Server::Looks looks) {
   --looking->left;
-  masters_[i]->silent = std::holds_alternative<Fault>(listing);
-  if (auto* fault = std::get_if<Fault>(&listing)) {
+  masters_[i]->silent = std::holds_alternative<Fault>(looks);
+  if (auto* fault = std::get_if<Fault>(&looks)) {
     looking->why[i] = fault->message();
   } else {
     ++looking->answered;
-    std::ranges::move(std::get<std::vector<Lock>>(listing), std::back_inserter(looking->all));
+    for (auto& [name, told] : std::get<0>(looks)) looking->all.push_back(seen_of(std::move(name), told));
   }
   if (looking->left > 0) return;
   std::optional<Fault> fault;
@@ -37,7 +48,7 @@ void RedlockStore::inspect(std::string name, UniqueFunction<void(Listing)> done)
     done(std::vector{merge(name, masters_.size(), looking.all)});
   };
   for (std::size_t i = 0; i < masters_.size(); ++i)
-    masters_[i]->server.look(voter_scripts().look, {name}, masters_[i]->silent ? kSilent : kKeeping, [this, looking, i](Listing listing) { look(looking, i, std::move(listing)); });
+    masters_[i]->server.look(voter_scripts().look, {name}, masters_[i]->silent ? kSilent : kKeeping, [this, looking, i](Server::Looks looks) { look(looking, i, std::move(looks)); });
 }
 
 void RedlockStore::list(std::string prefix, std::size_t most, UniqueFunction<void(Listing)> done) {
@@ -46,8 +57,8 @@ void RedlockStore::list(std::string prefix, std::size_t most, UniqueFunction<voi
   looking->why.resize(masters_.size());
   looking->done = [this, most, done = std::move(done)](std::optional<Fault> fault, Looking& looking) mutable {
     if (fault) return done(std::move(*fault));
-    std::map<std::string, std::vector<Lock>> by_name;
-    for (Lock& lock : looking.all) by_name[lock.name].push_back(std::move(lock));
+    std::map<std::string, std::vector<Seen>> by_name;
+    for (Seen& seen : looking.all) by_name[seen.name].push_back(std::move(seen));
     std::vector<Lock> all;
     for (auto& [name, looks] : by_name) {
       // One that answered and does not list it knows of no holder.
@@ -58,7 +69,7 @@ void RedlockStore::list(std::string prefix, std::size_t most, UniqueFunction<voi
     done(std::move(all));
   };
   for (std::size_t i = 0; i < masters_.size(); ++i)
-    masters_[i]->server.list(voter_scripts().look, prefix, most, masters_[i]->silent ? kSilent : kKeeping, [this, looking, i](Listing listing) { look(looking, i, std::move(listing)); });
+    masters_[i]->server.list(voter_scripts().look, prefix, most, masters_[i]->silent ? kSilent : kKeeping, [this, looking, i](Server::Looks looks) { look(looking, i, std::move(looks)); });
 }
 
 void RedlockStore::force_release(std::string name, UniqueFunction<void(Listing)> done) {
@@ -78,7 +89,7 @@ void RedlockStore::force(std::string name, Token proposed, std::vector<Holder> h
     last_ = std::max(last_, lock.newest);
     if (rounds == kRounds) holders = std::move(lock.holders);
     lock.holders = holders;
-    const auto same = std::ranges::count(looking.all, lock.newest, &Lock::newest);
+    const auto same = std::ranges::count(looking.all, lock.newest, &Seen::newest);
     if (static_cast<std::size_t>(same) >= needed(masters_.size(), kExclusive)) return done(std::vector{std::move(lock)});
     if (rounds == 0) return done(too_few(Fault::Kind::outcome_unknown, looking.why));
     force(std::move(name), propose(), std::move(holders), rounds - 1, std::move(done));
@@ -86,7 +97,7 @@ void RedlockStore::force(std::string name, Token proposed, std::vector<Holder> h
   for (std::size_t i = 0; i < masters_.size(); ++i)
     ask(i, voter_scripts().force, keys, arguments, masters_[i]->silent ? kSilent : kKeeping, [this, looking, i, name](Answer answer) {
       if (auto* fault = std::get_if<Fault>(&answer)) return look(looking, i, std::move(*fault));
-      look(looking, i, std::vector{lock_of(name, array(std::get<Value>(answer))[1])});
+      look(looking, i, std::vector{std::pair{name, array(std::get<Value>(answer))[1]}});
     });
 }
 

@@ -16,6 +16,17 @@ inline constexpr milliseconds kKeeping{500};  // for a release, a renewal or a l
 inline constexpr milliseconds kSilent{20};    // of a look: for a master that did not answer before
 inline constexpr int kRounds = 3;             // of telling masters a token
 
+// A text of lines, as masters tell entries.
+inline Entries lines_of(const Value& value) {
+  const std::string& all = text(value);
+  Entries lines;
+  for (std::size_t from = 0, to = 0; from < all.size(); from = to + 1) {
+    to = std::min(all.find('\n', from), all.size());
+    if (to > from) lines.push_back(all.substr(from, to - from));
+  }
+  return lines;
+}
+
 inline bool may_have_happened(const Fault& fault) { return fault.kind() == Fault::Kind::outcome_unknown; }
 
 struct RedlockStore::Master {

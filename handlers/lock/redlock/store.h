@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "handlers/lock/redis/server.h"
+#include "handlers/lock/redlock/scripts.h"
 #include "handlers/lock/redlock/votes.h"
 
 namespace sluice::lock {
@@ -50,17 +51,19 @@ class RedlockStore final : public LeaseStore {
   void start(std::shared_ptr<Attempt>);
   void count(std::shared_ptr<Attempt>);
   void settle(std::shared_ptr<Attempt>);
-  void tell(const Attempt&, std::size_t master);
   void late(const Attempt&, std::size_t master, const Vote&);
   void retract(const Attempt&);
   void retract(const Attempt&, std::size_t master);
   void rest(std::shared_ptr<Attempt>);
   void finish(Attempt&, Acquired);
+  void remember_inner(const Lease&, const std::string& entry);
+  std::string take_inner(const Lease&);
 
   void change(std::shared_ptr<Changing>, const redis::Script&, redis::Words keys, redis::Words arguments, milliseconds limit);
+  void give_back(std::shared_ptr<Changing>, std::string entry);
   void mend(const Changing&, std::size_t master);
   void force(std::string name, Token proposed, std::vector<Holder> holders, int rounds, UniqueFunction<void(Listing)>);
-  void look(std::shared_ptr<Looking>, std::size_t master, Listing);
+  void look(std::shared_ptr<Looking>, std::size_t master, Server::Looks);
   template <class V>
   std::vector<V> ballot() const;
   Fault too_few(Fault::Kind, const std::vector<std::string>& why) const;
@@ -69,6 +72,7 @@ class RedlockStore final : public LeaseStore {
   const milliseconds forget_;
   std::vector<std::unique_ptr<Master>> masters_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Attempt>> resting_;
+  std::unordered_map<std::string, Entries> inner_;  // of leases that were entered again here: spares asking which entry to give back
   std::uint64_t last_attempt_ = 0;
   Token last_ = 0;  // the highest token proposed or seen
 };
