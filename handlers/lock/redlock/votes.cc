@@ -235,9 +235,12 @@ Keeping count_released(const std::vector<KeptVote>& votes, const std::string& na
   for (const auto& [each, masters] : out)
     if (entry.empty() || (named.empty() && masters > out[entry])) entry = each;
   const std::size_t mine = entry.empty() ? 0 : out[entry] + taken;
-  // Where another release took it out. What this one took out when it was asked before looks the same.
-  std::size_t others = 0;
-  for (const KeptVote& vote : votes) others += vote.taken != entry && std::ranges::find(vote.gone, entry) != vote.gone.end();
+  // Where another release took it out, and where it still is. What this one took out when it was asked before looks as if another had.
+  std::size_t others = 0, keep = 0;
+  for (const KeptVote& vote : votes) {
+    others += vote.taken != entry && std::ranges::find(vote.gone, entry) != vote.gone.end();
+    keep += std::ranges::find(vote.left, entry) != vote.left.end();
+  }
   others -= std::min(others, taken);
 
   // All who keep the lease take note of a name, so that it is given back wherever it may be.
@@ -253,11 +256,11 @@ Keeping count_released(const std::vector<KeptVote>& votes, const std::string& na
     if (mine > 0) keeping.entry = std::move(entry);
     return keeping;
   }
-  // Too few have the entry that began the lease, or another release was faster.
+  // Too few know which entry began the lease, or another release was faster.
   const Living left = answers.left_of(votes, entry);
   Keeping keeping = answers.keeping;
   keeping.kind = Keeping::Kind::another;
-  if (named.empty() && mine > 0 && others == 0 && mine + answers.masters - answers.ok - answers.no >= answers.enough)
+  if (named.empty() && mine > 0 && others == 0 && mine + keep + answers.masters - answers.ok - answers.no >= answers.enough)
     keeping.entry = std::move(entry);
   else if (left.size() > 0)
     keeping.entry = left.certain.empty() ? left.possible.front() : left.certain.front();

@@ -244,6 +244,8 @@ TEST(RedlockVotes, AReleaseGivesBackOneEntryAtEnoughMasters) {
       {"one keeps another that was given back before", {kept({"b"}, "a"), silent_keeper(), kept({}, "a", {"b"})}, K::kept, "a", 0},
       {"one had not got the first", {kept({"b"}, "a"), kept({"b"}), dead()}, K::another, "a"},
       {"... and is told of it", {kept({"b"}, "", {"a"}), kept({"b"}), dead()}, K::kept, "a", 1, "a", 1},
+      {"two were given the lease by a renewal, and do not know that it is the first", {kept({}, "a"), kept({"a"}), kept({"a"})}, K::another, "a"},
+      {"... and take it out", {not_held(), kept({}, "a"), kept({}, "a")}, K::kept, "a", 0, "a", 1},
       {"the first was only at one: it had come to nothing", {kept({"b"}, "a"), kept({"b"}), kept({"b"})}, K::another, "b"},
       {"the first is gone already: another is named", {kept({"b", "c"}, "", {"a"}), kept({"c"}, "", {"a"}), no_answer()}, K::another, "c"},
       {"it is taken out", {kept({"b"}, "c", {"a"}), kept({"b"}, "c", {"a"}), no_answer()}, K::kept, "c", 1, "c"},
