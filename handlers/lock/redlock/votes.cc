@@ -179,6 +179,7 @@ struct Answers {
     }
     enough = needed(masters, slots);
     open = expected(votes, enough);
+    pending = count(votes, KeptVote::Kind::none) + count(votes, KeptVote::Kind::silent);
   }
 
   Living left_of(const std::vector<KeptVote>& votes, const std::string& but = {}) const {
@@ -204,13 +205,14 @@ struct Answers {
     keeping.kind = Keeping::Kind::kept;
     return std::move(keeping);
   }
+  // Nothing can be decided without those that are silent.
   Keeping too_few() && {
-    if (open == 0) keeping.kind = may_have ? Keeping::Kind::unknown : Keeping::Kind::unavailable;
+    if (pending == 0) keeping.kind = may_have ? Keeping::Kind::unknown : Keeping::Kind::unavailable;
     return std::move(keeping);
   }
 
   const std::size_t masters;
-  std::size_t ok = 0, no = 0, enough = 0, open = 0;
+  std::size_t ok = 0, no = 0, enough = 0, open = 0, pending = 0;
   bool may_have = false;
   Keeping keeping;
 };

@@ -212,6 +212,7 @@ TEST(RedlockVotes, ARenewalIsWhatEnoughAgreeAbout) {
       {"two know nothing of it", {not_held(), no_answer(), not_held()}, K::kept, false},
       {"one was emptied", {not_held(), kept({"a"}), kept({"a"})}, K::kept, true, 1},
       {"one was emptied, one is dead: nobody can tell", {not_held(), kept({"a"}), dead()}, K::unknown},
+      {"one was emptied, one is silent: it is waited for", {not_held(), kept({"a"}), silent_keeper()}, K::undecided},
       {"two are dead, and one did it", {kept({"a"}), dead(), dead()}, K::unknown},
       {"all were dead", {dead(), dead(), dead()}, K::unavailable},
       {"two did not answer", {dead(), cut_off(), cut_off()}, K::unknown},
