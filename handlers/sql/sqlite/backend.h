@@ -11,7 +11,7 @@ namespace sluice::sql::sqlite {
 
 struct Settings {
   std::string file = "./sluice.db";
-  std::string secret;                 // seals tokens; empty: one that ends with the process
+  std::string secret{};               // seals tokens; empty: one that ends with the process
   std::size_t readers = 2;            // threads
   std::size_t reads_waiting = 10'000;
   std::size_t cursors = 64;           // open ones, streams included: each holds a connection
