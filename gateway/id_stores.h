@@ -4,6 +4,7 @@
 #include "gateway/databases.h"
 #include "gateway/store_url.h"
 #include "handlers/id/id.h"
+#include "handlers/id/local/one_name.h"
 
 namespace sluice {
 
@@ -16,6 +17,7 @@ class IdStores {
  private:
   std::unique_ptr<id::Store> make(const StoreUrl&, const config::Settings&, Databases&, Loop& home);
 
+  std::unique_ptr<id::OneName> name_;   // of the embedded store's file, which closes before it
   std::unique_ptr<sql::Backend> file_;  // of the embedded store: its own, so that no transaction of a caller's holds ids up
   std::unique_ptr<id::Store> store_;
   std::unique_ptr<id::Stamps> stamps_;  // of id.redis

@@ -143,6 +143,34 @@ class Copies(IdCase):
             proxy(server).id.next()
 
 
+    def test_a_file_of_two_names_is_refused_under_each(self):
+        file, other = fresh("ids"), fresh("link")
+        with gateway(file) as one:
+            proxy(one).id.next()
+            os.link(file, other)
+            for name in (other, file):
+                with self.assertRaisesRegex(RuntimeError, "has 2 names.*hard link.*-samefile"):
+                    gateway(name)
+            os.unlink(other)
+            os.symlink(file, other)
+            with gateway(other) as two, gateway(file) as three:  # one name, however it is reached
+                servers = (one, two, three)
+                self.distinct(*(ids(proxy(server).id.batch(10_000, {"as": "range"})) for server in servers))
+                self.assertEqual({proxy(server).id.stats()["worker"] for server in servers}, {0, 1, 2})
+
+    def test_a_file_that_is_used_under_another_name_is_refused(self):
+        file, other = fresh("ids"), fresh("moved")
+        with gateway(file) as server:
+            proxy(server).id.next()
+            os.rename(file, other)
+            with self.assertRaisesRegex(RuntimeError, "is used by a gateway under another name"):
+                gateway(other)
+            os.rename(other, file)
+        os.rename(file, other)
+        with gateway(other) as server:  # nobody uses it
+            proxy(server).id.next()
+
+
 class WithoutAStore(IdCase):
     """id.backend = "worker:N": the worker id is the configuration's, its mark in a local file."""
 
@@ -164,6 +192,13 @@ class WithoutAStore(IdCase):
             with self.assertRaisesRegex(RuntimeError, "is used by another gateway"):
                 self.gateway(file, 4)
             proxy(server).id.next()
+
+    def test_a_file_of_two_names_is_refused(self):
+        file, other = fresh("worker"), fresh("link")
+        with self.gateway(file):
+            os.link(file, other)
+        with self.assertRaisesRegex(RuntimeError, "has 2 names"):
+            self.gateway(other)
 
     def test_two_gateways_with_their_own_give_different_ids(self):
         with self.gateway(fresh("worker"), 1) as one, self.gateway(fresh("worker"), 2) as two:

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "handlers/id/file_identity.h"
+#include "handlers/id/local/one_name.h"
 
 namespace sluice::id {
 namespace {
@@ -18,6 +19,7 @@ Fault nothing_but_marks(std::string_view what) {
 }  // namespace
 
 LocalStore::LocalStore(Loop& home, Options options) : options_(std::move(options)), file_(home, options_.file, "sluice-worker-1"), identity_(identity_of(options_.file)) {
+  refuse_other_names(options_.file);
   if (file_.found().empty()) return;
   std::istringstream in(file_.found());
   std::string original, name;

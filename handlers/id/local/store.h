@@ -21,7 +21,7 @@ class LocalStore final : public Store {
     bool accept_copy = false;  // a copy of another gateway's file becomes the original
   };
 
-  // Throws Fault: unavailable when the file cannot be used, conflict when another gateway uses it, it is damaged or a copy.
+  // Throws Fault: unavailable when the file cannot be used, conflict when another gateway uses it, it is damaged, a copy or has other names.
   LocalStore(Loop& home, Options options);
 
   std::string_view backend() const override { return "worker"; }
