@@ -42,8 +42,10 @@ std::unique_ptr<id::Store> IdStores::make(const StoreUrl& url, const config::Set
   sql::sqlite::Settings own = settings.sqlite;
   own.file = settings.id_file.empty() ? main_file(settings) + "-ids" : settings.id_file;
   own.readers = 1;
-  if (own.file.find(":memory:") == own.file.npos) name_ = std::make_unique<id::OneName>(own.file);
-  rows.file = own.file;
+  if (own.file.find(":memory:") == own.file.npos) {
+    rows.file = own.file;
+    name_ = std::make_unique<id::OneName>(own.file);
+  }
   file_ = std::make_unique<sql::sqlite::Sqlite>(std::move(own));
   return std::make_unique<id::SqlStore>(*file_, home, rows);
 }

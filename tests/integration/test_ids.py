@@ -11,7 +11,7 @@ import uuid
 
 import id_cases
 from gateway import Gateway
-from id_cases import QUICK, ClockSteps, IdCase, Outage, Server, Torture, World, configured, fresh, ids, proxy, setUpModule  # noqa: F401
+from id_cases import QUICK, ClockSteps, IdCase, Outage, Server, Torture, Wall, World, configured, fresh, ids, proxy, setUpModule  # noqa: F401
 
 
 class File(World):
@@ -169,6 +169,70 @@ class Copies(IdCase):
         os.rename(file, other)
         with gateway(other) as server:  # nobody uses it
             proxy(server).id.next()
+
+
+class OlderCopies(IdCase):
+    """What gateways remember beside the file: an older copy that is written over it has its inode."""
+
+    def setUp(self):
+        self.file, self.rows = fresh("ids"), []
+        self.wall = Wall()
+
+    def take(self, server, count=20_000):
+        self.rows += ids(proxy(server).id.batch(count, {"as": "range"}))
+
+    def copy_after(self, gateway, ahead):
+        """A copy of the file from before these many gateways went on by a clock that is a minute ahead."""
+        with gateway() as server:
+            self.take(server)
+        shutil.copy(self.file, self.file + ".old")
+        self.wall.step("+60")
+        with contextlib.ExitStack() as stack:
+            for server in [stack.enter_context(gateway(environment=self.wall.environment)) for _ in range(ahead)]:
+                self.take(server)
+        self.rows.sort()
+        shutil.copyfile(self.file + ".old", self.file)
+
+    def test_an_older_copy_is_refused_until_it_is_accepted(self):
+        self.copy_after(lambda **options: gateway(self.file, **options), 2)
+        with gateway(self.file) as server:
+            for call in (lambda g: g.next(), lambda g: g.create("tag"), lambda g: g.sequence("tag")):
+                self.fault("is older than what gateways remember of it", call, proxy(server).id)
+        for more in ("accept_copy = true\n", "accept_copy = true\n", ""):
+            with gateway(self.file, more) as server:
+                self.take(server)
+                self.assertLess(int(proxy(server).id.stats()["lead_ms"]), 65_000)
+        self.rises(self.rows)
+
+    def test_what_was_beside_the_file_is_missed(self):
+        with gateway(self.file) as server:
+            self.take(server)
+        with gateway(self.file) as server:
+            proxy(server).id.create("tag")
+            proxy(server).id.segment("tag")
+            server.kill()
+        os.unlink(self.file + "-wal")
+        with gateway(self.file) as server:
+            self.fault("is older than what gateways remember of it", proxy(server).id.segment, "tag")
+
+    def test_a_sequence_alone_is_remembered(self):
+        with gateway(self.file) as server:
+            proxy(server).id.sequence("tag")
+        shutil.copy(self.file, self.file + ".old")
+        with gateway(self.file) as server:
+            for _ in range(3):
+                proxy(server).id.sequence("tag")
+        shutil.copyfile(self.file + ".old", self.file)
+        with gateway(self.file) as server:
+            self.fault("is older than what gateways remember of it", proxy(server).id.sequence, "tag")
+
+    def test_without_a_store_ids_go_on_above(self):
+        backend = 'backend = "worker:3"\n'
+        self.copy_after(lambda **options: gateway(self.file, backend, **options), 1)
+        last = self.rows[-1][1]
+        for more in ("", 'spaces = ["of_which_the_copy_knows_nothing"]\n'):
+            with gateway(self.file, backend + more) as server:
+                self.assertGreater(int(proxy(server).id.next()), last)
 
 
 class WithoutAStore(IdCase):

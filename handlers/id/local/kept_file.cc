@@ -56,10 +56,15 @@ KeptFile::KeptFile(Loop& home, std::string file, std::string format)
   if (open_.fd < 0) throw failed(file_, "opened");
   if (::flock(open_.fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) throw failed(file_, "locked");
-    throw Fault(Fault::Kind::conflict, "the file '" + file_ + "' is used by another gateway, whose marks are in it; give each gateway an id.file of its own, and a worker id if it is "
+    throw InUse(Fault::Kind::conflict, "the file '" + file_ + "' is used by another gateway, whose marks are in it; give each gateway an id.file of its own, and a worker id if it is "
                                            "the configuration that gives it (id.backend)");
   }
-  read();
+  Newest found = newest(open_.fd, file_, format_);
+  if (found.any && !found.good)
+    throw Fault(Fault::Kind::conflict, "the file '" + file_ + "' is damaged, or not one that keeps the marks of ids. Restore it; or, if all ids that this gateway "
+                                           "gave are older than this machine's clock, remove it");
+  written_ = found.written;
+  found_ = std::move(found.text);
   // A file is there after a crash only when its folder says so.
   const auto path = std::filesystem::absolute(file_).parent_path();
   const Descriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -67,25 +72,28 @@ KeptFile::KeptFile(Loop& home, std::string file, std::string format)
   if (::fsync(folder.fd) != 0) throw failed(path.string(), "synced");
 }
 
-void KeptFile::read() {
+std::string KeptFile::text_of(const std::string& file, const std::string& format) {
+  const Descriptor open(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  return open.fd < 0 ? "" : newest(open.fd, file, format).text;
+}
+
+KeptFile::Newest KeptFile::newest(int fd, const std::string& file, const std::string& format) {
   std::string place(kPlace, '\0');
-  bool any = false, good = false;
+  Newest newest;
   for (const off_t at : {off_t{0}, static_cast<off_t>(kPlace)}) {
-    const ssize_t got = ::pread(open_.fd, place.data(), kPlace, at);
-    if (got < 0) throw failed(file_, "read");
-    any = any || got > 0;
-    const auto text = unsealed(format_, std::string_view(place).substr(0, static_cast<std::size_t>(got)));
+    const ssize_t got = ::pread(fd, place.data(), kPlace, at);
+    if (got < 0) throw failed(file, "read");
+    newest.any = newest.any || got > 0;
+    const auto text = unsealed(format, std::string_view(place).substr(0, static_cast<std::size_t>(got)));
     if (!text) continue;
-    good = true;
+    newest.good = true;
     std::int64_t written = 0;
     const char* const end = std::from_chars(text->data(), text->data() + text->size(), written).ptr;
-    if (written <= written_) continue;
-    written_ = written;
-    found_.assign(end, text->data() + text->size());
+    if (written <= newest.written) continue;
+    newest.written = written;
+    newest.text.assign(end, text->data() + text->size());
   }
-  if (any && !good)
-    throw Fault(Fault::Kind::conflict, "the file '" + file_ + "' is damaged, or not one that keeps the marks of ids. Restore it; or, if all ids that this gateway "
-                                           "gave are older than this machine's clock, remove it");
+  return newest;
 }
 
 void KeptFile::keep(UniqueFunction<std::string()> content, Written done) {

@@ -17,12 +17,17 @@ namespace sluice::id {
 class KeptFile {
  public:
   using Written = UniqueFunction<void(const Fault* failed)>;
+  struct InUse : Fault {  // a conflict: another gateway has the file
+    using Fault::Fault;
+  };
 
   // Makes the file when it is not there. `format` is the first word in it, and says what kind of text that is. Throws Fault:
-  // unavailable when the file cannot be used, conflict when another gateway uses it, or it is damaged or of another kind.
+  // unavailable when the file cannot be used, InUse when another gateway uses it, conflict when it is damaged or of another kind.
   KeptFile(Loop& home, std::string file, std::string format);
 
-  const std::string& name() const noexcept { return file_; }
+  // What is in a file now, which another gateway may use; "" when it is not there, or nothing was written yet.
+  static std::string text_of(const std::string& file, const std::string& format);
+
   const std::string& found() const noexcept { return found_; }  // the text at the start; empty: there was none
 
   // On home: calls `content` for the text when it is its turn, and `done`, on home and later, when that is on disk. Writes that
@@ -37,7 +42,13 @@ class KeptFile {
     Descriptor& operator=(const Descriptor&) = delete;
     const int fd;  // -1: none
   };
-  void read();
+  struct Newest {
+    std::int64_t written = 0;
+    std::string text;
+    bool any = false;   // the file is not empty
+    bool good = false;  // a place of it is whole
+  };
+  static Newest newest(int fd, const std::string& file, const std::string& format);
   void write_next(UniqueFunction<std::string()> content);
 
   Loop& home_;

@@ -18,25 +18,40 @@ Fault nothing_but_marks(std::string_view what) {
 
 }  // namespace
 
-LocalStore::LocalStore(Loop& home, Options options) : options_(std::move(options)), file_(home, options_.file, "sluice-worker-1"), identity_(identity_of(options_.file)) {
+LocalStore::LocalStore(Loop& home, Options options) : options_(std::move(options)), file_(home, options_.file, "sluice-worker-1"), top_(home, options_.file + "-marks", HighMark::Sharing::shared), identity_(identity_of(options_.file)) {
   refuse_other_names(options_.file);
   if (file_.found().empty()) return;
   std::istringstream in(file_.found());
   std::string original, name;
   in >> original;
   if (original != identity_ && !options_.accept_copy) throw copied(options_.file, original, identity_);
-  std::int64_t worker = 0;
-  in >> worker;
   // A worker id that is new here begins above all that the old one gave: more than it needs, and never less.
+  std::string rest;
+  std::int64_t worker = 0;
+  std::getline(in, rest);
+  std::istringstream(rest) >> worker >> changes_ >> floor_ms_;
   Space space;
   while (in >> name >> space.epoch >> space.mark_ms && std::getline(in >> std::ws, space.layout)) spaces_[name] = space;
+  if (changes_ < top_.point().changes) floor_ms_ = std::max(floor_ms_, top_.point().mark_ms);  // an older copy was written over it
+  changes_ = std::max(changes_, top_.point().changes);
 }
 
 std::string LocalStore::content() const {
-  std::string text = " " + identity_ + " " + std::to_string(options_.worker) + "\n";
+  std::string text = " " + identity_ + " " + std::to_string(options_.worker) + " " + std::to_string(changes_) + " " + std::to_string(floor_ms_) + "\n";
   for (const auto& [name, space] : spaces_)
     text += name + " " + std::to_string(space.epoch) + " " + std::to_string(space.mark_ms) + " " + space.layout + "\n";
   return text;
+}
+
+// Answers when the file says so, and the one beside it that it did.
+template <class Outcome>
+void LocalStore::keep(std::int64_t mark_ms, Outcome outcome, UniqueFunction<void(Outcome)> done) {
+  const HighMark::Point point{mark_ms, ++changes_};
+  file_.keep([this] { return content(); }, [this, point, outcome = std::move(outcome), done = std::move(done)](const Fault* fault) mutable {
+    if (fault) return done(*fault);
+    top_.raise(point);
+    top_.keep(std::move(outcome), std::move(done));
+  });
 }
 
 void LocalStore::claim(Claim claim, UniqueFunction<void(Claimed)> done) {
@@ -47,14 +62,10 @@ void LocalStore::claim(Claim claim, UniqueFunction<void(Claimed)> done) {
   Space& space = spaces_[claim.space];
   if (space.layout.empty()) space.layout = claim.layout;
   if (space.layout != claim.layout) return done(another_layout(claim, space.layout));
-  const std::int64_t start = std::max(claim.floor_ms, space.mark_ms);
+  const std::int64_t start = std::max({claim.floor_ms, space.mark_ms, floor_ms_});
   space.mark_ms = start + claim.window_ms;
   space.instance = claim.instance;
-  const Tenure tenure{options_.worker, ++space.epoch, start, space.mark_ms};
-  file_.keep([this] { return content(); }, [tenure, done = std::move(done)](const Fault* fault) mutable {
-    if (fault) return done(*fault);
-    done(tenure);
-  });
+  keep(space.mark_ms, Claimed(Tenure{options_.worker, ++space.epoch, start, space.mark_ms}), std::move(done));
 }
 
 LocalStore::Space* LocalStore::mine(const Extend& extend) {
@@ -68,10 +79,7 @@ void LocalStore::extend(Extend extend, UniqueFunction<void(Extended)> done) {
   Space* space = mine(extend);
   if (!space) return done(Kept{false});
   space->mark_ms = std::max(space->mark_ms, extend.mark_ms);
-  file_.keep([this] { return content(); }, [done = std::move(done)](const Fault* fault) mutable {
-    if (fault) return done(*fault);
-    done(Kept{true});
-  });
+  keep(space->mark_ms, Extended(Kept{true}), std::move(done));
 }
 
 void LocalStore::release(Extend extend, UniqueFunction<void(Extended)> done) {
@@ -79,10 +87,7 @@ void LocalStore::release(Extend extend, UniqueFunction<void(Extended)> done) {
   if (!space) return done(Kept{false});
   space->mark_ms = std::min(space->mark_ms, extend.mark_ms);
   space->instance.clear();
-  file_.keep([this] { return content(); }, [done = std::move(done)](const Fault* fault) mutable {
-    if (fault) return done(*fault);
-    done(Kept{true});
-  });
+  keep(space->mark_ms, Extended(Kept{true}), std::move(done));
 }
 
 void LocalStore::create(Tag, UniqueFunction<void(Creation)> done) { done(nothing_but_marks("id.create()")); }

@@ -1,6 +1,7 @@
 #pragma once
 // LocalStore: no store to agree in. The worker id is the configuration's, and its mark is kept in a local file: locked, so that
-// two gateways cannot use it, and synced before a mark counts. It keeps neither tags nor sequences.
+// two gateways cannot use it, and synced before a mark counts. Above what a second file beside it remembers it goes on when the first
+// one is an older copy. It keeps neither tags nor sequences.
 //
 // That no other gateway has the same worker id is the operator's word; nothing here can check it.
 
@@ -8,6 +9,7 @@
 #include <map>
 #include <string>
 
+#include "handlers/id/local/high_mark.h"
 #include "handlers/id/local/kept_file.h"
 #include "handlers/id/store.h"
 
@@ -40,10 +42,15 @@ class LocalStore final : public Store {
 
   std::string content() const;
   Space* mine(const Extend&);
+  template <class Outcome>
+  void keep(std::int64_t mark_ms, Outcome, UniqueFunction<void(Outcome)> done);
 
   const Options options_;
   KeptFile file_;
+  HighMark top_;
   const std::string identity_;
+  std::int64_t changes_ = 0;   // of the file, ever
+  std::int64_t floor_ms_ = 0;  // no space begins lower
   std::map<std::string, Space, std::less<>> spaces_;
 };
 

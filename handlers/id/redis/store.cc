@@ -1,7 +1,6 @@
 #include "handlers/id/redis/store.h"
 
 #include <algorithm>
-#include <sstream>
 
 #include "handlers/id/redis/answers.h"
 #include "handlers/id/redis/scripts.h"
@@ -19,16 +18,15 @@ std::string sequence_key(const std::string& tag) { return "sluice:id:sequence:" 
 }  // namespace
 
 RedisStore::RedisStore(Loop& home, const redis::Address& address, Options options)
-    : options_(std::move(options)), file_(home, options_.file + "-marks", "sluice-marks-1"), link_(home, address, {}), guard_(link_, kServer, options_.file, 0) {
-  std::istringstream(file_.found()) >> top_;
-  kept_ = top_;
+    : options_(std::move(options)), top_(home, options_.file + "-marks", HighMark::Sharing::alone), link_(home, address, {}), guard_(link_, kServer, options_.file, 0) {
   guard_.start([this] { raise(); });
 }
 
 // Before anything else is asked of the server. As a text, not by its hash: one that is sent again would come after what follows it.
 void RedisStore::raise() {
-  if (top_ == 0) return;
-  link_.now({"EVAL", scripts().raise.text, "1", guard_.key(), guard_.id(), std::to_string(top_)}, options_.limit, [this](redis::Answer answer) {
+  const std::int64_t top = top_.point().mark_ms;
+  if (top == 0) return;
+  link_.now({"EVAL", scripts().raise.text, "1", guard_.key(), guard_.id(), std::to_string(top)}, options_.limit, [this](redis::Answer answer) {
     if (const auto* fault = std::get_if<Fault>(&answer)) link_.cut(fault->message());
   });
 }
@@ -44,14 +42,7 @@ std::optional<Fault> RedisStore::will_last(std::int64_t ms) {
 
 template <class Outcome>
 UniqueFunction<void(Outcome)> RedisStore::remembered(UniqueFunction<void(Outcome)> done) {
-  return [this, done = std::move(done)](Outcome outcome) mutable {
-    if (top_ <= kept_) return done(std::move(outcome));
-    file_.keep([this] { return " " + std::to_string(top_) + "\n"; }, [this, top = top_, outcome = std::move(outcome), done = std::move(done)](const Fault* failed) mutable {
-      if (failed) return done(*failed);
-      kept_ = std::max(kept_, top);
-      done(std::move(outcome));
-    });
-  };
+  return [this, done = std::move(done)](Outcome outcome) mutable { top_.keep(std::move(outcome), std::move(done)); };
 }
 
 void RedisStore::claim(Claim claim, UniqueFunction<void(Claimed)> done) {
@@ -68,7 +59,7 @@ void RedisStore::claim(Claim claim, UniqueFunction<void(Claimed)> done) {
     if (told.is("closed")) return closed(link_.address().name, told);
     if (told.is("layout")) return another_layout(claim, told.text(1));
     if (told.is("exhausted")) return Exhausted{std::max<std::int64_t>(told.number(1), 1)};
-    top_ = std::max(top_, told.number(5));
+    top_.raise({.mark_ms = told.number(5)});
     return Tenure{told.number(1), told.number(2), told.number(3), told.number(4)};
   };
   guard_.call(scripts().claim, std::move(keys), std::move(arguments), options_.limit, reading(remembered(std::move(done)), std::move(read)));
@@ -79,7 +70,7 @@ void RedisStore::keep(const redis::Script& script, Extend extend, Words more, Un
   std::ranges::move(more, std::back_inserter(arguments));
   auto read = [this](const Told& told) -> Extended {
     if (told.is("closed")) return closed(link_.address().name, told);
-    top_ = std::max(top_, told.number(2));
+    top_.raise({.mark_ms = told.number(2)});
     return Kept{told.number(1) == 1};
   };
   guard_.call(script, {space_key(extend.space)}, std::move(arguments), options_.limit, reading(std::move(done), read));

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "handlers/id/local/kept_file.h"
+#include "handlers/id/local/high_mark.h"
 #include "handlers/id/store.h"
 #include "handlers/redis/guard.h"
 
@@ -39,9 +39,7 @@ class RedisStore final : public Store {
   void keep(const redis::Script&, Extend, redis::Words more, UniqueFunction<void(Extended)>);
 
   const Options options_;
-  KeptFile file_;
-  std::int64_t top_ = 0;  // the highest mark of any gateway that this one was told of
-  std::int64_t kept_ = 0;  // the same, in the file
+  HighMark top_;  // of any gateway, as far as this one was told
   redis::Link link_;
   redis::Guard guard_;
 };

@@ -7,10 +7,11 @@
 
 namespace sluice::id {
 
-// Texts with :names. Where there are several, they are one transaction.
+// Texts with :names. Where there are several, they are one transaction. A database that counts its changes answers their number in a
+// field more of the last statement's row.
 struct Statements {
-  std::vector<std::string> setup;     // :boot :identity; the last answers the identity that the database has
-  std::string adopt;                  // :identity
+  std::vector<std::string> setup;     // :boot :identity; the last answers the identity that the database has, and how often it changed
+  std::vector<std::string> adopt;     // :identity :mark :changes; before the last of the setup
   std::vector<std::string> claim;     // :space :layout :gateway :instance :workers :floor :span :lease; the last answers one row: layout, worker, epoch, mark, ms until the first lease ends
   std::vector<std::string> extend;    // :space :gateway :instance :worker :epoch :mark :lease; the last answers 1 when it was kept
   std::vector<std::string> release;   // the same

@@ -1,0 +1,63 @@
+#include "handlers/id/local/high_mark.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+namespace sluice::id {
+namespace {
+
+class HighMarkTest : public ::testing::Test {
+ protected:
+  HighMarkTest() {
+    std::string name = (std::filesystem::temp_directory_path() / "sluice-test-XXXXXX").string();
+    folder_ = ::mkdtemp(name.data());
+    file_ = (folder_ / "marks").string();
+  }
+  ~HighMarkTest() override { std::filesystem::remove_all(folder_); }
+
+  void keep(HighMark& mark, HighMark::Point point) {
+    mark.raise(point);
+    mark.keep<std::variant<int, Fault>>(7, [this](std::variant<int, Fault> outcome) {
+      EXPECT_EQ(std::get<int>(outcome), 7);
+      loop_.stop();
+    });
+    loop_.run();
+  }
+
+  Loop loop_;
+  std::filesystem::path folder_;
+  std::string file_;
+};
+
+TEST_F(HighMarkTest, GatewaysHaveAFileEachAndReadThoseOfTheOthers) {
+  {
+    HighMark one(loop_, file_, HighMark::Sharing::shared), two(loop_, file_, HighMark::Sharing::shared);
+    keep(one, {.mark_ms = 10, .changes = 5});
+    keep(two, {.mark_ms = 20, .changes = 4});
+    const HighMark three(loop_, file_, HighMark::Sharing::shared);
+    EXPECT_EQ(three.point().mark_ms, 20);
+    EXPECT_EQ(three.point().changes, 5);
+    EXPECT_TRUE(std::filesystem::exists(file_ + "-3"));
+  }
+  const HighMark later(loop_, file_, HighMark::Sharing::shared);
+  EXPECT_EQ(later.point().mark_ms, 20);
+  EXPECT_FALSE(std::filesystem::exists(file_ + "-4"));
+}
+
+TEST_F(HighMarkTest, NeverGoesDown) {
+  HighMark mark(loop_, file_, HighMark::Sharing::alone);
+  keep(mark, {.mark_ms = 10, .changes = 5});
+  mark.raise({.mark_ms = 9, .changes = 6});
+  EXPECT_EQ(mark.point().mark_ms, 10);
+  EXPECT_EQ(mark.point().changes, 6);
+}
+
+TEST_F(HighMarkTest, OneOfItsOwnIsRefusedToOthers) {
+  const HighMark mark(loop_, file_, HighMark::Sharing::alone);
+  EXPECT_THROW(HighMark(loop_, file_, HighMark::Sharing::alone), KeptFile::InUse);
+}
+
+}  // namespace
+}  // namespace sluice::id
