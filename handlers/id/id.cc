@@ -161,10 +161,31 @@ void Id::segment(Answer<Value> answer, std::string tag, std::optional<std::int64
   });
 }
 
+// On home. The first answer counts: the store's, or that it took too long.
+class Id::Pending {
+ public:
+  Pending(Loop& home, Reply reply, std::int64_t wait_ms) : reply_(std::move(reply)), timer_(home) {
+    timer_.start(std::chrono::milliseconds(wait_ms), [this, wait_ms] {
+      answer(Fault(Fault::Kind::unavailable, "the store of ids did not answer within " + std::to_string(wait_ms) + " ms (id.wait_ms); it may still do what it was asked for",
+                   {{"retry_after_ms", 1000}}));
+    });
+  }
+  template <class Answer>
+  void answer(Answer answer) {
+    if (reply_) reply_(std::move(answer));
+    timer_.stop();
+  }
+
+ private:
+  Reply reply_;
+  Timer timer_;
+};
+
 // Runs `work` on the loop of the store.
-void Id::on_home(Reply reply, UniqueFunction<void(Reply)> work) {
-  if (Loop::current() == &home_) return work(std::move(reply));
-  home_.post([reply = std::move(reply), work = std::move(work)]() mutable { work(std::move(reply)); });
+void Id::on_home(Reply reply, UniqueFunction<void(std::shared_ptr<Pending>)> work) {
+  auto start = [this, reply = std::move(reply), work = std::move(work)]() mutable { work(std::make_shared<Pending>(home_, std::move(reply), limits_.generator.wait_ms)); };
+  if (Loop::current() == &home_) return start();
+  home_.post(std::move(start));
 }
 
 void Id::create(Answer<Value::Struct> answer, std::string name, MaybeStruct given) {
@@ -194,11 +215,11 @@ void Id::create(Answer<Value::Struct> answer, std::string name, MaybeStruct give
     throw Fault(Fault::Kind::bad_arguments, "id.create() option 'remainder' must be less than delta, which is " + std::to_string(tag.delta) + ", not " + std::to_string(tag.remainder));
   if (tag.start > std::int64_t{1} << 62) throw Fault(Fault::Kind::bad_arguments, "id.create() option 'start' must be at most 2^62");
   tag.start = first_of(tag);
-  on_home(std::move(answer.reply()), [this, tag = std::move(tag)](Reply reply) mutable {
-    store_.create(std::move(tag), [reply = std::move(reply)](Creation creation) mutable {
-      if (auto* fault = std::get_if<Fault>(&creation)) return reply(std::move(*fault));
+  on_home(std::move(answer.reply()), [this, tag = std::move(tag)](std::shared_ptr<Pending> call) mutable {
+    store_.create(std::move(tag), [call = std::move(call)](Creation creation) {
+      if (auto* fault = std::get_if<Fault>(&creation)) return call->answer(std::move(*fault));
       const auto& [created, tag] = std::get<Created>(creation);
-      reply(Value(Value::Struct{{"tag", tag.name}, {"created", created}, {"next", decimal(tag.start)}, {"step", tag.step}, {"delta", tag.delta}}));
+      call->answer(Value(Value::Struct{{"tag", tag.name}, {"created", created}, {"next", decimal(tag.start)}, {"step", tag.step}, {"delta", tag.delta}}));
     });
   });
 }
@@ -224,10 +245,10 @@ std::string Id::uuid(std::optional<Value> version, MaybeStruct given) {
 
 void Id::sequence(Answer<std::string> answer, std::string tag) {
   check_tag("id.sequence", tag);
-  on_home(std::move(answer.reply()), [this, tag = std::move(tag)](Reply reply) mutable {
-    store_.sequence(std::move(tag), [reply = std::move(reply)](Number number) mutable {
-      if (auto* fault = std::get_if<Fault>(&number)) return reply(std::move(*fault));
-      reply(decimal(std::get<std::int64_t>(number)));
+  on_home(std::move(answer.reply()), [this, tag = std::move(tag)](std::shared_ptr<Pending> call) mutable {
+    store_.sequence(std::move(tag), [call = std::move(call)](Number number) {
+      if (auto* fault = std::get_if<Fault>(&number)) return call->answer(std::move(*fault));
+      call->answer(decimal(std::get<std::int64_t>(number)));
     });
   });
 }
@@ -235,10 +256,10 @@ void Id::sequence(Answer<std::string> answer, std::string tag) {
 void Id::redis(Answer<std::string> answer, std::string tag) {
   check_tag("id.redis", tag);
   if (!redis_) throw Fault(Fault::Kind::unavailable, "id.redis() counts in Redis, and none is configured: id.redis = \"redis://HOST:PORT\"; id.sequence() counts in the store that is: " + std::string(store_.backend()));
-  on_home(std::move(answer.reply()), [this, tag = std::move(tag)](Reply reply) mutable {
-    redis_->stamp(std::move(tag), [reply = std::move(reply)](Number number) mutable {
-      if (auto* fault = std::get_if<Fault>(&number)) return reply(std::move(*fault));
-      reply(decimal(std::get<std::int64_t>(number)));
+  on_home(std::move(answer.reply()), [this, tag = std::move(tag)](std::shared_ptr<Pending> call) mutable {
+    redis_->stamp(std::move(tag), [call = std::move(call)](Number number) {
+      if (auto* fault = std::get_if<Fault>(&number)) return call->answer(std::move(*fault));
+      call->answer(decimal(std::get<std::int64_t>(number)));
     });
   });
 }

@@ -48,7 +48,9 @@ class Id final : public Handler {
 
   Generator& generator(const std::string& method, const std::string& space) const;
   std::int64_t count(const std::string& method, std::int64_t n) const;
-  void on_home(Reply, UniqueFunction<void(Reply)>);
+  // A call that waits for the store, as long as callers wait for an id.
+  class Pending;
+  void on_home(Reply, UniqueFunction<void(std::shared_ptr<Pending>)>);
 
   Loop& home_;
   Store& store_;

@@ -8,10 +8,11 @@ import sqlite3
 import time
 import unittest
 import uuid
+import xmlrpc.client
 
 import id_cases
-from gateway import Gateway
-from id_cases import QUICK, ClockSteps, IdCase, Outage, Server, Torture, Wall, World, configured, fresh, ids, proxy, setUpModule  # noqa: F401
+from gateway import Gateway, wait_for
+from id_cases import QUICK, ClockSteps, IdCase, Outage, Server, Torture, Wall, World, answer, configured, fresh, ids, proxy, setUpModule  # noqa: F401
 
 
 class File(World):
@@ -127,6 +128,26 @@ class Surface(IdCase):
         self.assertLessEqual({"dc", "worker", "timestamp", "last_timestamp", "sequence", "sequence_overload", "errors"}, set(stats))
         self.assertEqual((stats["store"], stats["claimed"]), ("sqlite", True))
         self.assertGreater(int(stats["mark"]), int(stats["last_timestamp"]))
+
+
+class WhileTheStoreIsLocked(IdCase):
+    """By another program: a backup, a shell."""
+
+    def test_whatever_asks_it_is_told_so_in_time(self):
+        file = fresh("ids")
+        with gateway(file, "wait_ms = 500\ntag_wait_ms = 500\n") as server, contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+            g = proxy(server).id
+            g.create("tag")
+            g.sequence("known")
+            db.execute("BEGIN EXCLUSIVE")
+            for call in (lambda: g.sequence("known"), lambda: g.sequence("new"), lambda: g.create("other"), lambda: g.segment("tag"), lambda: g.next()):
+                started = time.monotonic()
+                with self.assertRaises(xmlrpc.client.Fault) as refused:
+                    call()
+                self.assertEqual(refused.exception.faultCode, -32012, refused.exception.faultString)
+                self.assertLess(time.monotonic() - started, 1.5)
+            db.execute("ROLLBACK")
+            wait_for(lambda: answer(server, "id.sequence", "known"), "the store after it was locked")
 
 
 class Copies(IdCase):

@@ -21,8 +21,16 @@ const Value::Array* row(const sql::Outcome& outcome) {
   if (!result || result->rows.empty() || result->rows.back().rows.empty()) return nullptr;
   return result->rows.back().rows.front().get_if<Value::Array>();
 }
+// A caller of ids knows nothing of statements: that the database is busy is the store's being away.
+bool is_busy(const Fault& fault) {
+  if (codes(fault.kind()).retryable) return true;
+  return std::ranges::any_of(fault.detail(), [](const auto& each) { return each.first == "sqlite" && (each.second == Value("SQLITE_BUSY") || each.second == Value("SQLITE_LOCKED")); });
+}
 Fault fault_of(sql::Outcome& outcome) {
-  if (auto* fault = std::get_if<Fault>(&outcome)) return std::move(*fault);
+  if (auto* fault = std::get_if<Fault>(&outcome)) {
+    if (!is_busy(*fault)) return std::move(*fault);
+    return Fault(Fault::Kind::unavailable, "the store of ids: " + fault->message(), {{"retry_after_ms", fault->retry_after_ms().value_or(1000)}});
+  }
   return Fault(Fault::Kind::internal, "the database answered the id store without the row it was asked for; this is a bug of the gateway's");
 }
 
