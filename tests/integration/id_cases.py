@@ -137,6 +137,26 @@ class Taker(threading.Thread):
         return sum(last - first + 1 for first, last in self.rows)
 
 
+class Numbers(threading.Thread):
+    """Takes numbers of a tag and of a sequence from a gateway, a few at a time, through kills and restarts."""
+
+    def __init__(self, endpoint, tag):
+        super().__init__(daemon=True)
+        self.endpoint, self.tag, self.segments, self.sequences, self.enough = endpoint, tag, [], [], threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.enough.is_set():
+            with contextlib.suppress(Exception), Client(self.endpoint(), timeout=3) as client:
+                while not self.enough.wait(0.02):
+                    self.segments += client("id.segment", self.tag, 7, {"as": "int"})
+                    self.sequences.append(client("id.sequence", self.tag, {"as": "int"}))
+            self.enough.wait(0.02)
+
+    def taken(self):
+        return min(len(self.segments), len(self.sequences))
+
+
 class Wall:
     """The wall clock of the gateways that are started with `environment`, by libfaketime."""
 
@@ -239,7 +259,11 @@ class Torture(IdCase):
             environments = [None, None, None, self.wall.environment]
             self.servers = [self.start(i, environment) for i, environment in enumerate(environments)]
             self.takers = [Taker(lambda i=i: self.servers[i].endpoint, BLOCKS) for i in range(4)]
+            self.numbers = []
             self.stack.callback(self.end)
+            if store.shares:
+                proxy(self.servers[0]).id.create("torture", {"step": 20})
+                self.numbers = [Numbers(lambda i=i: self.servers[i].endpoint, "torture") for i in range(4)]
             self.stolen = []
             self.goes_on("the beginning")
             self.kill()
@@ -259,18 +283,26 @@ class Torture(IdCase):
                 self.rises(taker.rows)
                 self.assertGreaterEqual(taker.given(), BLOCKS * 10_000)
             self.distinct(*self.stolen, *(taker.rows for taker in self.takers))
+            for kind in ("segments", "sequences"):
+                given = [getattr(numbers, kind) for numbers in self.numbers]
+                for numbers in given:
+                    self.rises([(n, n) for n in numbers])
+                self.distinct(*([(n, n) for n in numbers] for numbers in given))
 
     def start(self, number, environment=None):
         return self.stack.enter_context(store.gateway(f'{self.SPACE}gateway = "g{number}"\n', environment, number))
 
     def end(self):
-        for taker in self.takers:
+        for taker in (*self.takers, *self.numbers):
             taker.enough.set()
+        for numbers in self.numbers:
+            numbers.join(30)
 
     def goes_on(self, what):
-        """All four give ids still, or again."""
-        had = [len(taker.rows) for taker in self.takers]
+        """All four give ids and numbers still, or again."""
+        had, numbered = [len(taker.rows) for taker in self.takers], [numbers.taken() for numbers in self.numbers]
         wait_for(lambda: all(len(taker.rows) > before + 5 for taker, before in zip(self.takers, had)), f"ids of each gateway after {what}", 60)
+        wait_for(lambda: all(numbers.taken() > before for numbers, before in zip(self.numbers, numbered)), f"numbers of each gateway after {what}", 60)
 
     def kill(self):
         self.servers[0].kill()
@@ -299,12 +331,20 @@ class Torture(IdCase):
 
 class Outage(IdCase):
     def test_the_store_is_away_for_a_while(self):
-        with store.gateway("wait_ms = 500\n") as server, Client(server.endpoint) as c:
+        with store.gateway("wait_ms = 500\ntag_wait_ms = 500\n") as server, Client(server.endpoint) as c:
+            c("id.create", "small", {"step": 20})
+            small = [int(c("id.segment", "small")) for _ in range(15)]
+            wait_for(lambda: int(c("id.stats")["tags_left"]) > 5, "the second buffer")
+            left = int(c("id.stats")["tags_left"])
             c("id.create", "away", {"step": 1000})
             rows, numbers = ids(c("id.batch", 100, {"as": "range"})), [int(c("id.segment", "away")) for _ in range(200)]
             refused = 0
             with store.away():
                 numbers += [int(c("id.segment", "away")) for _ in range(300)]  # from what it has reserved
+                small += [int(c("id.segment", "small")) for _ in range(left)]
+                with self.assertRaises(RemoteError) as spent:
+                    c("id.segment", "small")
+                self.assertEqual(spent.exception.name, "UnavailableError", spent.exception)
                 until = time.monotonic() + 2
                 while time.monotonic() < until:
                     try:  # what is below the mark may be spent
@@ -315,13 +355,15 @@ class Outage(IdCase):
 
             def answers():
                 with contextlib.suppress(RemoteError):
-                    return int(c("id.next")) and int(c("id.segment", "away")) and c("id.stats")["lease_ms"] > 0
+                    return int(c("id.next")) and int(c("id.segment", "away")) and int(c("id.segment", "small")) and c("id.stats")["lease_ms"] > 0
 
             wait_for(answers, "ids after the store came back", 20)
             rows += ids(c("id.batch", 100, {"as": "range"}))
             numbers += [int(c("id.segment", "away")) for _ in range(2000)]
+            small += [int(c("id.segment", "small")) for _ in range(100)]
             self.rises(rows)
-            self.assertEqual(sorted(set(numbers)), numbers)
+            for given in (numbers, small):
+                self.assertEqual(sorted(set(given)), given)
 
 
 class ClockSteps(IdCase):

@@ -23,7 +23,7 @@ const Value::Array* row(const sql::Outcome& outcome) {
 }
 // A caller of ids knows nothing of statements: that the database is busy is the store's being away.
 bool is_busy(const Fault& fault) {
-  if (codes(fault.kind()).retryable) return true;
+  if (codes(fault.kind()).retryable || fault.kind() == Fault::Kind::outcome_unknown) return true;  // all operations are safe to repeat
   return std::ranges::any_of(fault.detail(), [](const auto& each) { return each.first == "sqlite" && (each.second == Value("SQLITE_BUSY") || each.second == Value("SQLITE_LOCKED")); });
 }
 Fault fault_of(sql::Outcome& outcome) {
