@@ -12,7 +12,7 @@ namespace {
 Value form(std::int64_t id, As as) { return as == As::integer ? Value(id) : decimal(id); }
 
 // The ids of a block as the caller wants them; a range is the rows of ids that follow each other: [first, last] of each tick.
-Value block_answer(const Generator& from, const Snowflake::Block& block, As as) {
+Value::Array block_answer(const Generator& from, const Snowflake::Block& block, As as) {
   Value::Array out;
   if (as != As::range) out.reserve(static_cast<std::size_t>(block.count));
   const std::int64_t per_tick = from.space().layout.per_tick();
@@ -47,8 +47,6 @@ Value rows_answer(const Buffers::Rows& rows, As as) {
 
 DateTime time_of(std::int64_t unix_ms) { return DateTime(std::chrono::milliseconds(unix_ms)); }
 
-Fault no_range(const std::string& method) { return Fault(Fault::Kind::bad_arguments, method + "() gives one id: the option 'as' is \"text\" or \"int\""); }
-
 }  // namespace
 
 Id::Id(Loop& home, Store& store, Stamps* redis, std::vector<Space> spaces, std::vector<Hider> keys, Limits limits)
@@ -74,14 +72,14 @@ std::vector<Method> Id::methods() {
              Effect::write),
       method("uuid", this, &Id::uuid, {"version", "options"},
              "A UUID of version 7 (rises, by time), 6 (the same, as version 1), 4 (random) or 1. \"ulid\" instead of a version, or the option as = \"ulid\": the bits of version 7 as a ULID's 26 letters.", Effect::write),
-      method("redis", this, &Id::redis, {"tag"}, "A number counted in Redis (id.redis): 31 bits of seconds since 2025-01-01 by its clock, 32 bits of a counter of that second. Strictly rising over all gateways, a round trip to Redis each.", Effect::write),
-      method("sequence", this, &Id::sequence, {"tag"},
-             "The next number of the store's own sequence (AUTO_INCREMENT, nextval, INCR), made at the first call: strictly rising over all gateways, a round trip to the store each.", Effect::write),
-      method("decode", this, &Id::decode, {"id", "options"}, "What an id says: {time, ms, worker, sequence, space, epoch}; of a UUID or a ULID: {version, time, ms}. Options: space."),
+      method("redis", this, &Id::redis, {"tag", "options"}, "A number counted in Redis (id.redis): 31 bits of seconds since 2025-01-01 by its clock, 32 bits of a counter of that second. Strictly rising over all gateways, a round trip to Redis each. Options: as (\"text\", the default, or \"int\").", Effect::write),
+      method("sequence", this, &Id::sequence, {"tag", "options"},
+             "The next number of the store's own sequence (AUTO_INCREMENT, nextval, INCR), made at the first call: strictly rising over all gateways, a round trip to the store each. Options: as (\"text\", the default, or \"int\").", Effect::write),
+      method("decode", this, &Id::decode, {"id", "options"}, "What an id says: {time, ms, worker, sequence, space, epoch}; of a UUID or a ULID: {version, time, ms}. An id does not tell its space: read as one of another it says something wrong. Options: space."),
       method("hide", this, &Id::hide, {"id", "options"}, "An id as a text that tells neither it nor its neighbours, and is as unique: for the eyes of strangers. Options: space, which separates."),
-      method("reveal", this, &Id::reveal, {"text", "options"}, "The id that id.hide made this text of. Any text of the right form gives some id: look whether it is one of yours. Options: space."),
+      method("reveal", this, &Id::reveal, {"text", "options"}, "The id that id.hide made this text of. Any text of the right form gives some id: look whether it is one of yours." + as),
       method("stats", this, &Id::stats, {"options"},
-             "How a space does: {dc, worker, timestamp, last_timestamp, sequence, sequence_overload, errors} and {space, store, epoch, mark, ahead_ms, lead_ms, lease_ms, claimed, clock_leapt, tags, tags_left}. Options: space."),
+             "How a space does: {dc, worker, timestamp, last_timestamp, sequence, sequence_overload, errors} and {space, layout, store, claimed, epoch, mark, ahead_ms, lead_ms, lease_ms (left of it, and so is lease), clock_leapt, tags, tags_left, tags_errors}. Options: space."),
   };
 }
 
@@ -118,8 +116,7 @@ void Id::next(Answer<Value> answer, MaybeStruct given) {
   Generator* from = generators_.front().get();
   As as = As::text;
   if (given) {
-    const Options options = read_options("id.next", *given, kSpace | kAs);
-    if (options.as == As::range || options.as == As::ulid) throw no_range("id.next");
+    const Options options = read_options("id.next", *given, true, {"text", "int"});
     from = &generator("id.next", options.space);
     as = options.as;
   }
@@ -130,9 +127,8 @@ void Id::next(Answer<Value> answer, MaybeStruct given) {
   });
 }
 
-void Id::batch(Answer<Value> answer, std::int64_t n, MaybeStruct given) {
-  const Options options = read_options("id.batch", given.value_or(Value::Struct{}), kSpace | kAs);
-  if (options.as == As::ulid) throw Fault(Fault::Kind::bad_arguments, "id.batch() option 'as' must be \"list\", \"int\" or \"range\"");
+void Id::batch(Answer<Value::Array> answer, std::int64_t n, MaybeStruct given) {
+  const Options options = read_options("id.batch", given.value_or(Value::Struct{}), true, {"list", "text", "int", "range"});
   Generator& from = generator("id.batch", options.space);
   if (count("id.batch", n) > from.most())
     throw Fault(Fault::Kind::too_large, "id.batch() of the space '" + from.space().name + "' gives " + std::to_string(from.most()) + " ids at most: so many may be ahead of the time (id.ahead_ms); call it several times");
@@ -145,8 +141,8 @@ void Id::batch(Answer<Value> answer, std::int64_t n, MaybeStruct given) {
 
 void Id::segment(Answer<Value> answer, std::string tag, std::optional<std::int64_t> n, MaybeStruct given) {
   check_tag("id.segment", tag);
-  const Options options = read_options("id.segment", given.value_or(Value::Struct{}), kAs);
-  if (options.as == As::ulid || (!n && options.as == As::range)) throw no_range("id.segment");
+  const Value::Struct said = given.value_or(Value::Struct{});
+  const Options options = n ? read_options("id.segment", said, false, {"list", "text", "int", "range"}) : read_options("id.segment", said, false, {"text", "int"});
   if (!n) {
     std::int64_t number = 0;
     if (tags_.take(tag, number)) return answer(form(number, options.as));
@@ -207,7 +203,7 @@ void Id::create(Answer<Value::Struct> answer, std::string name, MaybeStruct give
       continue;
     }
     std::int64_t* const to[] = {&tag.start, &tag.step, &tag.delta, &tag.remainder};
-    *to[at - kNames.begin()] = read_id("id.create", value);
+    *to[at - kNames.begin()] = read_id("id.create", value, option);
   }
   if (tag.step < 1 || tag.step > Step::kMost) throw Fault(Fault::Kind::bad_arguments, "id.create() option 'step' must be 1 to " + std::to_string(Step::kMost) + ", not " + std::to_string(tag.step));
   if (tag.delta < 1 || tag.delta > 1'000'000) throw Fault(Fault::Kind::bad_arguments, "id.create() option 'delta' must be 1 to 1000000, not " + std::to_string(tag.delta));
@@ -225,12 +221,12 @@ void Id::create(Answer<Value::Struct> answer, std::string name, MaybeStruct give
 }
 
 std::string Id::uuid(std::optional<Value> version, MaybeStruct given) {
-  const Options options = read_options("id.uuid", given.value_or(Value::Struct{}), kAs);
+  const Options options = read_options("id.uuid", given.value_or(Value::Struct{}), false, {"uuid", "ulid"});
   bool ulid = options.as == As::ulid;
   std::int64_t number = 7;
   if (version && *version == Value("ulid"))
     ulid = true;
-  else if (version && !Wire<std::int64_t>::take(std::move(*version), number))
+  else if (version && !Wire<std::int64_t>::take(Value(*version), number))
     number = 0;
   Uuid made;
   switch (number) {
@@ -238,37 +234,47 @@ std::string Id::uuid(std::optional<Value> version, MaybeStruct given) {
     case 4: made = uuids_.v4(); break;
     case 6: made = uuids_.v6(); break;
     case 7: made = uuids_.v7(); break;
-    default: throw Fault(Fault::Kind::bad_arguments, "id.uuid() makes the versions 1, 4, 6 and 7, and \"ulid\"");
+    default: throw Fault(Fault::Kind::bad_arguments, "id.uuid() makes the versions 1, 4, 6 and 7, and \"ulid\", not " + describe(*version));
   }
   return ulid ? ulid_text(made) : uuid_text(made);
 }
 
-void Id::sequence(Answer<std::string> answer, std::string tag) {
+void Id::sequence(Answer<Value> answer, std::string tag, MaybeStruct given) {
   check_tag("id.sequence", tag);
-  on_home(std::move(answer.reply()), [this, tag = std::move(tag)](std::shared_ptr<Pending> call) mutable {
-    store_.sequence(std::move(tag), [call = std::move(call)](Number number) {
+  const As as = read_options("id.sequence", given.value_or(Value::Struct{}), false, {"text", "int"}).as;
+  on_home(std::move(answer.reply()), [this, as, tag = std::move(tag)](std::shared_ptr<Pending> call) mutable {
+    store_.sequence(std::move(tag), [as, call = std::move(call)](Number number) {
       if (auto* fault = std::get_if<Fault>(&number)) return call->answer(std::move(*fault));
-      call->answer(decimal(std::get<std::int64_t>(number)));
+      call->answer(form(std::get<std::int64_t>(number), as));
     });
   });
 }
 
-void Id::redis(Answer<std::string> answer, std::string tag) {
+void Id::redis(Answer<Value> answer, std::string tag, MaybeStruct given) {
   check_tag("id.redis", tag);
+  const As as = read_options("id.redis", given.value_or(Value::Struct{}), false, {"text", "int"}).as;
   if (!redis_) throw Fault(Fault::Kind::unavailable, "id.redis() counts in Redis, and none is configured: id.redis = \"redis://HOST:PORT\"; id.sequence() counts in the store that is: " + std::string(store_.backend()));
-  on_home(std::move(answer.reply()), [this, tag = std::move(tag)](std::shared_ptr<Pending> call) mutable {
-    redis_->stamp(std::move(tag), [call = std::move(call)](Number number) {
+  on_home(std::move(answer.reply()), [this, as, tag = std::move(tag)](std::shared_ptr<Pending> call) mutable {
+    redis_->stamp(std::move(tag), [as, call = std::move(call)](Number number) {
       if (auto* fault = std::get_if<Fault>(&number)) return call->answer(std::move(*fault));
-      call->answer(decimal(std::get<std::int64_t>(number)));
+      call->answer(form(std::get<std::int64_t>(number), as));
     });
   });
 }
+
+namespace {
+
+Fault undecodable(const Value& id) {
+  return Fault(Fault::Kind::bad_arguments, "id.decode() takes an id (a decimal string or an int from 0 to 2^63 - 1), a UUID or a ULID, not " + describe(id));
+}
+
+}  // namespace
 
 Value::Struct Id::decode(Value id, MaybeStruct given) {
-  const Options options = read_options("id.decode", given.value_or(Value::Struct{}), kSpace);
+  const Options options = read_options("id.decode", given.value_or(Value::Struct{}), true);
   if (const auto* text = id.get_if<std::string>(); text && text->size() > 20) {
     const auto uuid = parse_uuid(*text);
-    if (!uuid) throw Fault(Fault::Kind::bad_arguments, "id.decode() takes an id, a UUID or a ULID, not " + describe(id));
+    if (!uuid) throw undecodable(id);
     const UuidParts said = parts(*uuid);
     Value::Struct out{{"version", said.version}};
     if (said.unix_ms) {
@@ -278,29 +284,31 @@ Value::Struct Id::decode(Value id, MaybeStruct given) {
     return out;
   }
   const Generator& of = generator("id.decode", options.space);
-  const auto said = of.space().layout.parts(read_id("id.decode", id));
+  const auto number = maybe_id(id);
+  if (!number) throw undecodable(id);
+  const auto said = of.space().layout.parts(*number);
   return {{"time", time_of(said.unix_ms)}, {"ms", decimal(said.unix_ms)}, {"worker", said.worker}, {"sequence", said.sequence}, {"space", of.space().name}, {"epoch", time_of(of.space().layout.epoch_ms)}};
 }
 
 std::string Id::hide(Value id, MaybeStruct given) {
-  const Options options = read_options("id.hide", given.value_or(Value::Struct{}), kSpace);
+  const Options options = read_options("id.hide", given.value_or(Value::Struct{}), true);
   if (keys_.empty()) throw Fault(Fault::Kind::unavailable, "id.hide() needs a key, and none is configured: id.keys = [\"k1=FILE\"]");
   const std::int64_t number = read_id("id.hide", id);
   return keys_.front().id() + "-" + hidden_text(keys_.front().hide(number, generator("id.hide", options.space).space().name));
 }
 
-std::string Id::reveal(std::string text, MaybeStruct given) {
-  const Options options = read_options("id.reveal", given.value_or(Value::Struct{}), kSpace);
+Value Id::reveal(std::string text, MaybeStruct given) {
+  const Options options = read_options("id.reveal", given.value_or(Value::Struct{}), true, {"text", "int"});
   const auto dash = text.find('-');
   const std::int64_t hidden = dash == text.npos ? -1 : parse_hidden(std::string_view(text).substr(dash + 1));
   if (hidden < 0) throw Fault(Fault::Kind::bad_arguments, "id.reveal() takes a text that id.hide made: a key's name, '-' and 13 letters and digits, not " + describe(Value(text)));
   for (const Hider& key : keys_)
-    if (key.id() == text.substr(0, dash)) return std::to_string(key.reveal(hidden, generator("id.reveal", options.space).space().name));
+    if (key.id() == text.substr(0, dash)) return form(key.reveal(hidden, generator("id.reveal", options.space).space().name), options.as);
   throw Fault(Fault::Kind::not_found, "id.reveal(): this gateway has no key of the name " + describe(Value(text.substr(0, dash))).substr(7) + " (id.keys)");
 }
 
 void Id::stats(Answer<Value::Struct> answer, MaybeStruct given) {
-  const Options options = read_options("id.stats", given.value_or(Value::Struct{}), kSpace);
+  const Options options = read_options("id.stats", given.value_or(Value::Struct{}), true);
   Generator& of = generator("id.stats", options.space);
   of.stats([this, &of, answer = std::move(answer)](Generator::Stats s) mutable {
     const Tags::Stats tags = tags_.stats();
@@ -319,6 +327,7 @@ void Id::stats(Answer<Value::Struct> answer, MaybeStruct given) {
                       {"mark", decimal(s.mark_ms)},
                       {"ahead_ms", std::max<std::int64_t>(0, s.last_ms - s.now_ms)},
                       {"lead_ms", s.lead_ms},
+                      {"lease", s.lease_left_ms},
                       {"lease_ms", s.lease_left_ms},
                       {"clock_leapt", s.leapt},
                       {"tags", tags.tags},

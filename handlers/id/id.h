@@ -35,15 +35,15 @@ class Id final : public Handler {
   using MaybeStruct = std::optional<Value::Struct>;
 
   void next(Answer<Value>, MaybeStruct options);
-  void batch(Answer<Value>, std::int64_t n, MaybeStruct options);
+  void batch(Answer<Value::Array>, std::int64_t n, MaybeStruct options);
   void segment(Answer<Value>, std::string tag, std::optional<std::int64_t> n, MaybeStruct options);
   void create(Answer<Value::Struct>, std::string tag, MaybeStruct options);
   std::string uuid(std::optional<Value> version, MaybeStruct options);
-  void redis(Answer<std::string>, std::string tag);
-  void sequence(Answer<std::string>, std::string tag);
+  void redis(Answer<Value>, std::string tag, MaybeStruct options);
+  void sequence(Answer<Value>, std::string tag, MaybeStruct options);
   Value::Struct decode(Value id, MaybeStruct options);
   std::string hide(Value id, MaybeStruct options);
-  std::string reveal(std::string text, MaybeStruct options);
+  Value reveal(std::string text, MaybeStruct options);
   void stats(Answer<Value::Struct>, MaybeStruct options);
 
   Generator& generator(const std::string& method, const std::string& space) const;

@@ -1,6 +1,8 @@
 #pragma once
 // What callers of id methods may say, read and checked: options, ids as text or number, names of tags.
 
+#include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,13 +18,16 @@ struct Options {
   As as = As::text;
 };
 
-inline constexpr unsigned kSpace = 1, kAs = 2;
-// `known` is a sum of the above: the options that this method has. Throws Fault (bad_arguments) with the nearest name for
-// another, and for a value that does not fit.
-Options read_options(const std::string& method, const Value::Struct& given, unsigned known);
+// `space`: the method has that option. `as`: the words that its option 'as' takes, of text, list (of texts), int, range, uuid and
+// ulid; none: it has no such option. Throws Fault (bad_arguments) with the nearest name for another option, and for a value that does
+// not fit.
+using Words = std::initializer_list<std::string_view>;
+Options read_options(const std::string& method, const Value::Struct& given, bool space, Words as = {});
 
-// A decimal string or an int, not negative.
-std::int64_t read_id(const std::string& method, const Value& given);
+// A decimal string or an int, not negative; nullopt: something else.
+std::optional<std::int64_t> maybe_id(const Value& given);
+// The same; throws Fault (bad_arguments) for something else. `option` names where it stands; empty: it is the argument.
+std::int64_t read_id(const std::string& method, const Value& given, std::string_view option = {});
 
 // 1 to 40 of a-z, 0-9 and _, for they become names of tables and keys.
 void check_tag(const std::string& method, const std::string& tag);

@@ -33,7 +33,7 @@ void look(const Value& given) {
         std::abort();
     });
     read_or_refused([&] { lock::read_db("list", *options); });
-    read_or_refused([&] { id::read_options("id.next", *options, id::kSpace | id::kAs); });
+    read_or_refused([&] { id::read_options("id.next", *options, true, {"text", "int"}); });
   }
   read_or_refused([&] {
     for (const auto& lease : lock::read_lease("release", given).leases)

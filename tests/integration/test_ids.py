@@ -96,6 +96,11 @@ class Surface(IdCase):
             self.assertEqual(len(set(made)), 50)
             if version in (6, 7):
                 self.assertEqual(sorted(made), made)
+        # RFC 9562, 5.6: the high 32, the middle 16 and, behind the version, the low 12 bits of version 1's time.
+        six = uuid.UUID(self.g.id.uuid(6))
+        ticks = (six.int >> 96) << 28 | (six.int >> 80 & 0xFFFF) << 12 | six.int >> 64 & 0x0FFF
+        self.assertLess(abs(ticks / 1e7 - 12219292800 - time.time()), 10)
+        self.assertEqual(int(self.g.id.decode(str(six))["ms"]), (ticks - 0x01B21DD213814000) // 10_000)
         self.assertLess(abs(uuid.UUID(self.g.id.uuid(1)).time / 1e7 - 12219292800 - time.time()), 10)
         self.assertLess(abs((uuid.UUID(self.g.id.uuid(7)).int >> 80) / 1000 - time.time()), 10)
         ulid = self.g.id.uuid("ulid")
@@ -116,16 +121,38 @@ class Surface(IdCase):
         self.fault("did you mean 'space'?", self.g.id.next, {"spcae": "main"})
         self.fault("did you mean 'orders'?", self.g.id.next, {"space": "order"})
         self.fault("1000000 ids at most", self.g.id.batch, 1_000_001)
-        self.fault("call it several times", self.g.id.batch, 200_000, {"space": "js"})
-        self.fault("1, 4, 6 and 7", self.g.id.uuid, 3)
+        self.fault('1, 4, 6 and 7, and "ulid", not int 8', self.g.id.uuid, 8)
+        self.fault("option 'step' must be a decimal string or an int from 0 to 2^63 - 1, not int -1", self.g.id.create, "t", {"step": -1})
+        for option in ("delta", "remainder", "start"):
+            self.fault(f"option '{option}' must be a decimal string or an int", self.g.id.create, "t", {option: "-1"})
+        self.fault("a UUID or a ULID, not string 'abc'", self.g.id.decode, "abc")
         self.fault('none is configured: id.redis = "redis://HOST:PORT"', self.g.id.redis, "a")
         self.fault("option 'anew' must be bool, not int", self.g.id.create, "a", {"anew": 1})
         self.fault("lower case letters", self.g.id.create, "a; DROP TABLE x")
+
+    def test_each_method_names_the_words_of_its_option_as(self):
+        one, many = '"text" or "int", not', '"list", "text", "int" or "range", not'
+        for words, call, *arguments in ((one, self.g.id.next), (many, self.g.id.batch, 1), (one, self.g.id.segment, "t", None), (many, self.g.id.segment, "t", 2),
+                                        ('"uuid" or "ulid", not', self.g.id.uuid, 7), (one, self.g.id.sequence, "t"), (one, self.g.id.redis, "t"),
+                                        (one, self.g.id.reveal, "k1-0000000000000")):
+            for wrong in ("float", "uuid" if "uuid" not in words else "int", 3):
+                self.fault(f"option 'as' must be {words}", call, *arguments, {"as": wrong})
+
+    def test_ints_on_request(self):
+        self.g.id.create("ints")
+        hidden = self.g.id.hide("77")
+        for call, *arguments in ((self.g.id.next,), (self.g.id.segment, "ints", None), (self.g.id.sequence, "ints"), (self.g.id.reveal, hidden)):
+            self.assertIsInstance(call(*arguments, {"as": "int"}), int)
+            self.assertIsInstance(call(*arguments, {"as": "text"}), str)
+            self.assertIsInstance(call(*arguments[:1]), str)
 
     def test_stats_keep_the_names_of_pysnowflake(self):
         self.g.id.next()
         stats = self.g.id.stats()
         self.assertLessEqual({"dc", "worker", "timestamp", "last_timestamp", "sequence", "sequence_overload", "errors"}, set(stats))
+        self.assertEqual((stats["lease"], stats["lease"] > 0), (stats["lease_ms"], True))
+        help_ = self.g.system.methodHelp("id.stats")
+        self.assertEqual([name for name in stats if name not in help_], [])
         self.assertEqual((stats["store"], stats["claimed"]), ("sqlite", True))
         self.assertGreater(int(stats["mark"]), int(stats["last_timestamp"]))
 
