@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "handlers/id/digits.h"
 #include "rpc/nearest.h"
@@ -60,7 +61,7 @@ std::vector<Method> Id::methods() {
       method("next", this, &Id::next, {"options"},
              "The next id of a space: 63 bits of time, worker and sequence. Never the same twice; strictly rising over all callers of a gateway and its restarts, roughly by time over gateways." + as, Effect::write),
       method("batch", this, &Id::batch, {"n", "options"},
-             "n ids at once, as many id.next would give, rising. Options: space, as (\"list\" of texts, the default, \"int\": a list of ints, \"range\": [first, last] of each row of ids that follow each other).",
+             "n ids at once, as many id.next would give, rising. Options: space, as (\"list\" of texts, the default, \"int\": a list of ints, \"range\": [first, last] of each row of ids that follow each other). More than the layout has for the time, and id.ahead_ms of the future, are waited for: 65536 a second of js53.",
              Effect::write),
       method("segment", this, &Id::segment, {"tag", "n", "options"},
              "The next number of a tag, or n of them in a list: small and rising by gateway; over gateways each has its own segment, so they mix. A crash leaves a gap. The tag is made by id.create. "
@@ -127,11 +128,46 @@ void Id::next(Answer<Value> answer, MaybeStruct given) {
   });
 }
 
+// More ids than may be ahead of the time at once: taken in pieces, each of which waits for its turn as a call does.
+class Id::Batch {
+ public:
+  Batch(Generator& from, std::int64_t n, As as, Answer<Value::Array> answer) : from_(from), left_(n), as_(as), answer_(std::move(answer)) {}
+
+  static void go_on(std::unique_ptr<Batch> batch) {
+    while (batch->left_ > 0) {
+      if (batch->answer_.reply().cancelled()) return batch->answer_(Fault(Fault::Kind::cancelled, "the caller is gone, or out of time"));
+      const std::int64_t n = std::min(batch->left_, batch->from_.most() / 2);
+      if (const auto block = batch->from_.take(n)) {
+        batch->add(*block);
+        continue;
+      }
+      Generator& from = batch->from_;
+      return from.wait(n, [batch = std::move(batch)](Generator::Given got) mutable {
+        if (auto* fault = std::get_if<Fault>(&got)) return batch->answer_(std::move(*fault));
+        batch->add(std::get<Snowflake::Block>(got));
+        go_on(std::move(batch));
+      });
+    }
+    batch->answer_(std::move(batch->ids_));
+  }
+
+ private:
+  void add(const Snowflake::Block& block) {
+    left_ -= block.count;
+    std::ranges::move(block_answer(from_, block, as_), std::back_inserter(ids_));
+  }
+
+  Generator& from_;
+  std::int64_t left_;
+  const As as_;
+  Answer<Value::Array> answer_;
+  Value::Array ids_;
+};
+
 void Id::batch(Answer<Value::Array> answer, std::int64_t n, MaybeStruct given) {
   const Options options = read_options("id.batch", given.value_or(Value::Struct{}), true, {"list", "text", "int", "range"});
   Generator& from = generator("id.batch", options.space);
-  if (count("id.batch", n) > from.most())
-    throw Fault(Fault::Kind::too_large, "id.batch() of the space '" + from.space().name + "' gives " + std::to_string(from.most()) + " ids at most: so many may be ahead of the time (id.ahead_ms); call it several times");
+  if (count("id.batch", n) > from.most()) return Batch::go_on(std::make_unique<Batch>(from, n, options.as, std::move(answer)));
   if (const auto block = from.take(n)) return answer(block_answer(from, *block, options.as));
   from.wait(n, [&from, as = options.as, answer = std::move(answer)](Generator::Given got) mutable {
     if (auto* fault = std::get_if<Fault>(&got)) return answer(std::move(*fault));

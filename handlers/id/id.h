@@ -36,6 +36,7 @@ class Id final : public Handler {
 
   void next(Answer<Value>, MaybeStruct options);
   void batch(Answer<Value::Array>, std::int64_t n, MaybeStruct options);
+  class Batch;
   void segment(Answer<Value>, std::string tag, std::optional<std::int64_t> n, MaybeStruct options);
   void create(Answer<Value::Struct>, std::string tag, MaybeStruct options);
   std::string uuid(std::optional<Value> version, MaybeStruct options);

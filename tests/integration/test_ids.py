@@ -77,6 +77,15 @@ class Surface(IdCase):
     def test_javascript_holds_those_of_js53(self):
         self.assertLess(int(self.g.id.batch(5000, {"space": "js"})[-1]), 2**53)
 
+    def test_more_than_may_be_ahead_of_the_time_are_waited_for(self):
+        rows = ids(self.g.id.batch(300_000, {"space": "js", "as": "range"}))  # 65536 a second, and two seconds at once
+        self.assertEqual(sum(last - first + 1 for first, last in rows), 300_000)
+        self.rises(rows)
+        with gateway(fresh("ids"), "ahead_ms = 1\n") as server:  # the default layout, in many pieces
+            rows = ids(proxy(server).id.batch(300_000, {"as": "range"}))
+            self.assertEqual(sum(last - first + 1 for first, last in rows), 300_000)
+            self.rises(rows)
+
     def test_segments(self):
         self.assertEqual(self.g.id.create("a", {"start": 10, "delta": 5, "remainder": 2})["next"], "12")
         self.assertFalse(self.g.id.create("a", {"start": 999})["created"])
