@@ -341,16 +341,16 @@ class Outage(IdCase):
             refused = 0
             with store.away():
                 numbers += [int(c("id.segment", "away")) for _ in range(300)]  # from what it has reserved
-                small += [int(c("id.segment", "small")) for _ in range(left)]
-                with self.assertRaises(RemoteError) as spent:
-                    c("id.segment", "small")
-                self.assertEqual(spent.exception.name, "UnavailableError", spent.exception)
                 until = time.monotonic() + 2
                 while time.monotonic() < until:
                     try:  # what is below the mark may be spent
                         rows += ids(c("id.batch", 100, {"as": "range"}))
                     except RemoteError:
                         refused += 1
+                small += [int(c("id.segment", "small")) for _ in range(left)]
+                with self.assertRaises(RemoteError) as spent:
+                    c("id.segment", "small")
+                self.assertEqual(spent.exception.name, "UnavailableError", spent.exception)
             self.assertGreater(refused, 0)  # the mark is 0.6 s ahead: nothing above it was given
 
             def answers():
