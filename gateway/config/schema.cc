@@ -86,7 +86,7 @@ const std::array kKeys{
     KEY("lock", "watch_ms", 1, kDay, lock.watch_ms, "how long lock.watch waits for news over XML-RPC; less than limits.call_ms"),
     KEY("id", "backend", 0, 0, id_backend, "where worker ids, tags and sequences are kept: sqlite (a file of their own), database:NAME, redis://[:PASSWORD@]HOST:PORT[/DATABASE][?password_file=FILE], zookeeper://HOST:PORT,HOST:PORT/ROOT, or worker:N (this gateway's own worker id, and no tags)"),
     KEY("id", "redis", 0, 0, id_redis, "the Redis where id.redis counts, redis://... as for id.backend; empty: that of id.backend, if it is one"),
-    KEY("id", "file", 0, 0, id_file, "of the backends sqlite and worker:N; empty: beside the embedded database, with -ids or -worker behind its name. What is remembered of Redis stands beside it"),
+    KEY("id", "file", 0, 0, id_file, "of the backends sqlite and worker:N; empty: beside the embedded database, with -ids or -worker behind its name. What is remembered of it, or of Redis, stands beside it"),
     KEY("id", "accept_copy", 0, 0, id_accept_copy, "use a file that is a copy of another gateway's, which nobody will use again"),
     KEY("id", "spaces", 0, 0, id_spaces, "spaces of ids: NAME, NAME layout=js53 or NAME layout=41/10/12 epoch=2025-01-01; the first is the default"),
     KEY("id", "keys", 0, 0, id_keys, "keys of id.hide, ID=FILE each; the first one hides, all of them reveal"),

@@ -21,7 +21,7 @@ Fault copied(const std::string& file, const std::string& original, const std::st
 
 Fault older(const std::string& file, std::int64_t changes, std::int64_t remembered) {
   return Fault(Fault::Kind::conflict, "the file '" + file + "' is older than what gateways remember of it (" + std::to_string(changes) + " changes, and " + std::to_string(remembered) +
-                                          " in '" + file + "-marks'): an older copy was written over it, or SQLite's files beside it are gone; ids and numbers would repeat. Restore the newest; "
+                                          " in '" + file + "-marks'): an older copy was written over it, it was made anew, or SQLite's files beside it are gone; ids and numbers would repeat. Restore the newest; "
                                           "or set the numbers of tags and sequences above all that were given, and id.accept_copy = true once: "
                                           "ids of the time go on above all that were given");
 }

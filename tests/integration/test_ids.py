@@ -290,6 +290,9 @@ class OlderCopies(IdCase):
         for more in ("", 'spaces = ["of_which_the_copy_knows_nothing"]\n'):
             with gateway(self.file, backend + more) as server:
                 self.assertGreater(int(proxy(server).id.next()), last)
+        os.unlink(self.file)
+        with gateway(self.file, backend) as server:
+            self.assertGreater(int(proxy(server).id.next()), last)
 
 
 class WithoutAStore(IdCase):

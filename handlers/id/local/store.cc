@@ -20,8 +20,14 @@ Fault nothing_but_marks(std::string_view what) {
 
 LocalStore::LocalStore(Loop& home, Options options) : options_(std::move(options)), file_(home, options_.file, "sluice-worker-1"), top_(home, options_.file + "-marks", HighMark::Sharing::shared), identity_(identity_of(options_.file)) {
   refuse_other_names(options_.file);
-  if (file_.found().empty()) return;
-  std::istringstream in(file_.found());
+  if (!file_.found().empty()) read(file_.found());
+  // An older copy was written over it, or it was lost.
+  if (changes_ < top_.point().changes) floor_ms_ = std::max(floor_ms_, top_.point().mark_ms);
+  changes_ = std::max(changes_, top_.point().changes);
+}
+
+void LocalStore::read(const std::string& text) {
+  std::istringstream in(text);
   std::string original, name;
   in >> original;
   if (original != identity_ && !options_.accept_copy) throw copied(options_.file, original, identity_);
@@ -32,8 +38,6 @@ LocalStore::LocalStore(Loop& home, Options options) : options_(std::move(options
   std::istringstream(rest) >> worker >> changes_ >> floor_ms_;
   Space space;
   while (in >> name >> space.epoch >> space.mark_ms && std::getline(in >> std::ws, space.layout)) spaces_[name] = space;
-  if (changes_ < top_.point().changes) floor_ms_ = std::max(floor_ms_, top_.point().mark_ms);  // an older copy was written over it
-  changes_ = std::max(changes_, top_.point().changes);
 }
 
 std::string LocalStore::content() const {

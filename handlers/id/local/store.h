@@ -1,7 +1,7 @@
 #pragma once
 // LocalStore: no store to agree in. The worker id is the configuration's, and its mark is kept in a local file: locked, so that
 // two gateways cannot use it, and synced before a mark counts. Above what a second file beside it remembers it goes on when the first
-// one is an older copy. It keeps neither tags nor sequences.
+// one is an older copy, or was lost. It keeps neither tags nor sequences.
 //
 // That no other gateway has the same worker id is the operator's word; nothing here can check it.
 
@@ -40,6 +40,7 @@ class LocalStore final : public Store {
     std::string layout, instance;  // the instance is not written: it goes with the process
   };
 
+  void read(const std::string& text);
   std::string content() const;
   Space* mine(const Extend&);
   template <class Outcome>
