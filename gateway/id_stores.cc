@@ -17,8 +17,8 @@ std::string memory_file(const config::Settings& settings, const redis::Address& 
 
 }  // namespace
 
-IdStores::IdStores(const config::Settings& settings, Databases& databases, Loop& home) {
-  store_ = for_key("id.backend", [&, url = id_backend(settings)] { return make(url, settings, databases, home); });
+IdStores::IdStores(const config::Settings& settings, Databases& databases, Loop& home)
+    : store_(for_key("id.backend", [&, url = id_backend(settings)] { return make(url, settings, databases, home); })) {
   const auto stamps = id_redis(settings);
   if (!stamps) return;
   const auto server = for_key("id.redis", [&] { return redis::look_up(*stamps).front(); });
