@@ -1,6 +1,7 @@
 """Python's own xmlrpc.client against the gateway: values, faults, introspection, multicall, keepalive."""
 
 import datetime
+import http.client
 import math
 import threading
 import unittest
@@ -101,6 +102,27 @@ class Faults(unittest.TestCase):
 
 
 class Introspection(unittest.TestCase):
+class TooMuch(unittest.TestCase):
+    """http.client sends all of a body before it reads: it must not find the connection cut."""
+
+    def test_a_body_above_the_limit_is_413_and_no_dead_connection(self):
+        for size in (17_000_000, 30_000_000):
+            with self.subTest(size), proxy() as g:
+                with self.assertRaises(xmlrpc.client.ProtocolError) as caught:
+                    g.echo("x" * size)
+                self.assertEqual(caught.exception.errcode, 413)
+                self.assertEqual(g.add(1, 2), 3)
+
+    def test_the_same_by_http_client_and_in_chunks(self):
+        for chunked in (False, True):
+            client = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
+            client.request("POST", "/RPC2", (b"x" * 1_000_000 for _ in range(30)), {} if chunked else {"Content-Length": "30000000"}, encode_chunked=chunked)
+            answer = client.getresponse()
+            self.assertEqual(answer.status, 413)
+            self.assertIn(b"limits.body_bytes", answer.read())
+            client.close()
+
+
     def test_lists_signs_and_helps(self):
         with proxy() as g:
             methods = g.system.listMethods()

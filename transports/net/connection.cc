@@ -16,8 +16,11 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t kLinger = 1 << 20;      // bytes of a refused request that are swallowed, so that its sender sees the answer
-constexpr milliseconds kLingerTime{2000};
+// What is swallowed of a refused request, so that its sender sees the answer. Python's and Perl's clients send all of a body
+// before they read: one that is up to twice as long as bodies may be is let run out, unkept.
+constexpr std::size_t kLinger = 1 << 20;
+constexpr std::size_t kLingerBodies = 2;
+constexpr milliseconds kLingerTime{5000};
 constexpr std::size_t kBatch = 256 << 10;  // bytes of answers that are gathered before they are sent
 constexpr std::size_t kHead = 1024;        // bytes of a response's head, without the headers that come along
 constexpr std::size_t kKeep = 1 << 20;     // of the shared output's room that is kept for the next answer
@@ -124,7 +127,7 @@ void Connection::read() {
     if (static_cast<std::size_t>(got) < shard_.input.size() && !peer_closed_ && !tls_) readable_ = false;
     if (phase_ == Phase::lingering) {
       lingered_ += static_cast<std::size_t>(got);
-      if (lingered_ > kLinger) return close();
+      if (lingered_ > std::max(kLinger, kLingerBodies * shard_.limits.body_bytes)) return close();
       continue;
     }
     std::string_view bytes(shard_.input.data(), static_cast<std::size_t>(got));
