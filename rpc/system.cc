@@ -6,7 +6,8 @@ namespace sluice {
 namespace {
 
 Value fault_struct(const Fault& fault) {
-  return Value::Struct{{"faultCode", fault.xmlrpc_code()}, {"faultString", fault.xmlrpc_string()}};
+  const std::string text = fault.xmlrpc_string();
+  return Value::Struct{{"faultCode", fault.xmlrpc_code()}, {"faultString", text.empty() ? std::string(fault.exception_name()) : text}};
 }
 
 // One system.multicall under way: runs its calls one after the other, as their order may matter.

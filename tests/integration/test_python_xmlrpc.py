@@ -85,6 +85,7 @@ class Faults(unittest.TestCase):
             (("divide", 1, 0), -32500, "ZeroDivisionError: division by zero"),
             (("probe.fail",), -32500, "RuntimeError: probe"),
             (("probe.fail", "KeyError", "'k'"), -32500, "KeyError: 'k'"),
+            (("probe.fail", "", ""), -32500, "RuntimeError"),
             (("probe.count_then_fail", 3), -32500, "RuntimeError: probe"),
             (("sql.__class__",), -32601, "__class__"),
             (("sql.__init__.__globals__",), -32601, "not served"),
@@ -101,7 +102,6 @@ class Faults(unittest.TestCase):
                 g.probe.count(2**31 - 1)
 
 
-class Introspection(unittest.TestCase):
 class TooMuch(unittest.TestCase):
     """http.client sends all of a body before it reads: it must not find the connection cut."""
 
@@ -123,6 +123,7 @@ class TooMuch(unittest.TestCase):
             client.close()
 
 
+class Introspection(unittest.TestCase):
     def test_lists_signs_and_helps(self):
         with proxy() as g:
             methods = g.system.listMethods()
@@ -152,6 +153,19 @@ class TooMuch(unittest.TestCase):
             self.assertEqual(results[3], "slept")
             with self.assertRaisesRegex(xmlrpc.client.Fault, "at most 1000 calls"):
                 g.system.multicall([{"methodName": "add", "params": [1, 2]}] * 1001)
+
+    def test_a_result_that_xml_cannot_carry_costs_its_own_place_in_a_multicall(self):
+        with proxy() as g:
+            g.sql.execute("CREATE TABLE kept(x)")
+            calls = [("sql.execute", ["INSERT INTO kept VALUES (1)"]), ("sql.query", ["SELECT 'a' || char(1)"]), ("echo", ["é"]), ("probe.fail", ["Bad\x7f", "x"]),
+                     ("sql.query", ["SELECT \t\r\n\ufdd0"]), ("probe.fail", ["", ""])]
+            answers = g.system.multicall([{"methodName": name, "params": params} for name, params in calls])
+            self.assertEqual(answers[0][0]["affected"], 1)
+            self.assertEqual(answers[1]["faultCode"], -32702)
+            self.assertIn("result['rows'][0][0]", answers[1]["faultString"])
+            self.assertEqual(answers[2], ["é"])
+            self.assertEqual([a["faultCode"] for a in answers[3:]], [-32500, -32020, -32500])
+            self.assertEqual(answers[5]["faultString"], "RuntimeError")
 
     def test_validator1(self):
         with proxy(use_builtin_types=True) as g:

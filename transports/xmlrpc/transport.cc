@@ -11,6 +11,56 @@ std::string retry_after(const Fault& fault) {
   return ms ? "Retry-After: " + std::to_string((*ms + 999) / 1000) + "\r\n" : std::string();
 }
 
+// Stands in front of a system.multicall. What XML cannot carry costs its own place in the answer and no other: the calls have
+// run, and their results would be lost with it.
+class Gathered final : public Responder, public std::enable_shared_from_this<Gathered> {
+ public:
+  Gathered(Reply&& to, std::size_t most) : Responder(to.loop()), to_(std::move(to)), most_(most) {
+    set_principal(to_.principal());
+    set_deadline(to_.deadline());
+    set_party(to_.party());
+  }
+
+  void start() {
+    to_.on_cancel([weak = weak_from_this()] {
+      if (auto self = weak.lock()) self->cancel();
+    });
+  }
+
+  void respond(std::uint64_t, Outcome&& outcome) override {
+    if (auto* value = std::get_if<Value>(&outcome))
+      if (auto* results = value->get_if<Value::Array>())
+        for (Value& result : *results) check(result);
+    to_.send(std::move(outcome));
+  }
+
+ private:
+  void set_eager(bool eager) noexcept override {
+    if (to_) to_.set_eager(eager);
+  }
+
+  void check(Value& result) const {
+    try {
+      try {
+        auto* slot = result.get_if<Value::Array>();  // [value], or the struct of a fault
+        weigh(slot && slot->size() == 1 ? slot->front() : result, most_);
+      } catch (const Fault& unfit) {
+        const Value* said = result.find("faultString");  // a fault already, of a text that came from elsewhere
+        const Value* code = result.find("faultCode");
+        if (said && code)
+          result = Value::Struct{{"faultCode", *code}, {"faultString", printable(*said->get_if<std::string>())}};
+        else
+          result = Value::Struct{{"faultCode", unfit.xmlrpc_code()}, {"faultString", unfit.xmlrpc_string()}};
+      }
+    } catch (const std::bad_alloc&) {
+      // the whole answer has the same trouble before it, and says so
+    }
+  }
+
+  Reply to_;
+  const std::size_t most_;
+};
+
 // The answer where there is no memory for the one that was wanted.
 http::Response starved() {
   http::Response response;
@@ -88,7 +138,11 @@ void Transport::run(std::string_view body, http::Exchange& exchange) {
   }
   call.transport = name();
   exchange.set_deadline(deadline_in(std::chrono::milliseconds(options_.call_ms), exchange.loop().now()));
-  dispatcher_.call(call, Reply(exchange.shared_from_this(), exchange.ticket()));
+  Reply reply(exchange.shared_from_this(), exchange.ticket());
+  if (call.method != "system.multicall") return dispatcher_.call(call, std::move(reply));
+  auto gathered = std::make_shared<Gathered>(std::move(reply), options_.answer_bytes);
+  gathered->start();
+  dispatcher_.call(call, Reply(std::move(gathered)));
 }
 
 void Transport::answer(http::Exchange& exchange, Outcome&& outcome) {

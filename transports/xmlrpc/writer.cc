@@ -148,15 +148,14 @@ class Writer {
   std::string problem_, path_;
 };
 
-// A fault's text is for people: rather a question mark than a second fault.
+}  // namespace
+
 std::string printable(std::string_view text) {
   std::string out(text);
   const std::string_view whole(out);
   for (std::size_t at = 0, found; (found = find_invalid(whole.substr(at))) != std::string::npos; at += found + 1) out[at + found] = '?';
   return out;
 }
-
-}  // namespace
 
 void write_response(const Value& value, std::size_t most, std::string& out) {
   Writer writer(most, out);
@@ -165,6 +164,13 @@ void write_response(const Value& value, std::size_t most, std::string& out) {
   if (!writer.value(value)) writer.fail("result");
   out += "</param></params></methodResponse>\n";
   if (!writer.fits(0)) writer.fail("result");
+}
+
+std::size_t weigh(const Value& value, std::size_t most) {
+  std::string written;
+  Writer writer(most, written);
+  if (!writer.value(value)) writer.fail("result");
+  return written.size();
 }
 
 void write_call(std::string_view method, const Value::Array& params, std::size_t most, std::string& out) {
@@ -186,7 +192,8 @@ void write_fault(const Fault& fault, std::string& out) noexcept {
   Writer writer(std::numeric_limits<std::size_t>::max(), out);
   out += kDeclaration;
   out += "<methodResponse><fault>";
-  writer.value(Value::Struct{{"faultCode", fault.xmlrpc_code()}, {"faultString", printable(fault.xmlrpc_string())}});
+  const std::string text = fault.xmlrpc_string();
+  writer.value(Value::Struct{{"faultCode", fault.xmlrpc_code()}, {"faultString", text.empty() ? std::string(fault.exception_name()) : printable(text)}});
   out += "</fault></methodResponse>\n";
 }
 

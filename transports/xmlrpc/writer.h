@@ -15,7 +15,13 @@ namespace sluice::xmlrpc {
 void write_response(const Value&, std::size_t most, std::string& out);
 void write_call(std::string_view method, const Value::Array& params, std::size_t most, std::string& out);
 
-// Never throws: what the text cannot carry is replaced by '?'.
+// How many bytes write_response() takes for the value alone. Throws what it would throw.
+std::size_t weigh(const Value&, std::size_t most);
+
+// For people: what XML cannot carry becomes '?', rather than a second fault.
+std::string printable(std::string_view text);
+
+// Never throws. A fault without a text says its name.
 void write_fault(const Fault&, std::string& out) noexcept;
 
 }  // namespace sluice::xmlrpc
