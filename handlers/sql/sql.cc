@@ -114,6 +114,32 @@ void when_allowed(const std::string& method, Reply&& reply, Backend& backend, st
   });
 }
 
+// Goes on with `then(reply, statement)` if the database says that the statement is a read: one that is none is refused here,
+// and not when its rows are asked for.
+template <class Then>
+void when_read(Reply&& reply, Backend& backend, std::string statement, Then then) {
+  std::string text = statement;
+  backend.explain(std::move(text), std::move(reply), [statement = std::move(statement), then = std::move(then)](std::variant<Verdict, Fault> verdict, Reply reply) mutable {
+    if (auto* fault = std::get_if<Fault>(&verdict)) return reply(std::move(*fault));
+    if (auto& [kind, why] = std::get<Verdict>(verdict); kind != Class::read) {
+      const std::string_view instead = kind == Class::write ? "; call sql.execute" : kind == Class::primary ? "; call sql.query" : "";
+      return reply(Fault(Fault::Kind::bad_arguments, "open(): only a read can be taken in parts, and this is none (" + std::string(name_of(kind)) + "): " + why + std::string(instead)));
+    }
+    Loop& home = reply.loop();
+    home.post([statement = std::move(statement), then = std::move(then), reply = std::move(reply)]() mutable {
+      Reply::Rescue rescue(reply);
+      try {
+        then(std::move(reply), std::move(statement));
+      } catch (const Fault& fault) {
+        if (reply)
+          reply(fault);
+        else if (Reply* dropped = rescue.reply())
+          (*dropped)(fault);
+      }
+    });
+  });
+}
+
 void refuse_guards(const std::string& method, const Options& options) {
   if (!options.key.empty()) throw Fault(Fault::Kind::bad_arguments, method + "() takes no option 'key': it is for writes; pass it to sql.execute, sql.batch or a named write");
   if (options.fence) throw Fault(Fault::Kind::bad_arguments, method + "() takes no option 'fence': it guards writes; pass it to sql.execute, sql.batch or a named write");
@@ -275,21 +301,22 @@ void Sql::open(Answer<std::string> answer, std::string statement, MaybeParams pa
   Options read = read_options("open", options.value_or(Struct{}));
   refuse_transaction("open", read);
   Backend& from = backend("open", read, answer.reply());
+  auto open = [this, &from, params = std::move(params), read = std::move(read)](Reply&& reply, std::string&& statement) mutable {
+    Answer<std::string> answer(std::move(reply));
+    Loop& home = answer.reply().loop();
+    auto cursor = std::make_shared<OpenCursor>(home, new_handle());
+    {
+      std::lock_guard lock(cursors_mutex_);
+      if (cursors_.size() >= limits_.cursors)
+        throw Fault(Fault::Kind::overloaded, std::to_string(limits_.cursors) + " cursors are open already (sql.cursors); close some, or use sql.stream over zerorpc");
+      cursors_.emplace(cursor->handle, cursor);
+    }
+    cursor->source = from.open({std::move(statement), params ? std::move(*params) : Value()}, std::move(read), home, cursor->columns);
+    cursor->idle.start(milliseconds(limits_.cursor_idle_ms), [this, handle = cursor->handle] { forget_cursor(handle); });
+    answer(cursor->handle);
+  };
   when_allowed("open", std::move(answer.reply()), from, std::move(statement),
-               [this, &from, params = std::move(params), read = std::move(read)](Reply&& reply, std::string&& statement) mutable {
-                 Answer<std::string> answer(std::move(reply));
-                 Loop& home = answer.reply().loop();
-                 auto cursor = std::make_shared<OpenCursor>(home, new_handle());
-                 {
-                   std::lock_guard lock(cursors_mutex_);
-                   if (cursors_.size() >= limits_.cursors)
-                     throw Fault(Fault::Kind::overloaded, std::to_string(limits_.cursors) + " cursors are open already (sql.cursors); close some, or use sql.stream over zerorpc");
-                   cursors_.emplace(cursor->handle, cursor);
-                 }
-                 cursor->source = from.open({std::move(statement), params ? std::move(*params) : Value()}, std::move(read), home, cursor->columns);
-                 cursor->idle.start(milliseconds(limits_.cursor_idle_ms), [this, handle = cursor->handle] { forget_cursor(handle); });
-                 answer(cursor->handle);
-               });
+               [&from, open = std::move(open)](Reply&& reply, std::string&& statement) mutable { when_read(std::move(reply), from, std::move(statement), std::move(open)); });
 }
 
 std::shared_ptr<Sql::OpenCursor> Sql::find_cursor(const std::string& handle) {

@@ -178,7 +178,8 @@ class Statements(ClusterCase):
                 break
         for _ in range(40):  # more than there are connections for them
             self.sql.fetch(self.sql.open(statement), 10000)
-        self.fault("a cursor is for reads", self.sql.fetch, self.sql.open("DELETE FROM event WHERE id = ''"), 1)
+        self.fault("only a read can be taken in parts", self.sql.open, "DELETE FROM event WHERE id = ''")
+        self.fault("", self.sql.open, "SELEC")
 
     def test_the_switch(self):
         self.addCleanup(self.sql.split, True)

@@ -260,8 +260,9 @@ class Cursors(SqlCase):
         self.assertFalse(self.sql.close(cursor))
 
     def test_only_reads(self):
-        cursor = self.sql.open("DELETE FROM city")
-        self.fault("only a read", self.sql.fetch, cursor)
+        for statement, words in [("DELETE FROM city", "only a read can be taken in parts, and this is none (write): deletes from city; call sql.execute"),
+                                 ("SELECT changes()", "(primary)"), ("ATTACH 'x' AS y", "(session)"), ("SELEC", "syntax error"), ("SELECT * FROM nowhere", "no such table")]:
+            self.fault(words, self.sql.open, statement)
 
     def test_too_many(self):
         cursors = [self.sql.open("SELECT 1") for _ in range(64)]
