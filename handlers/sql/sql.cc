@@ -204,7 +204,7 @@ std::vector<Method> Sql::methods() {
              "Runs an array of [statement, params] as one transaction on the primary: {results, token, route}. All of them, or none. Options: db, key, session, timeout_ms." + fence, Effect::write)),
       free_sql(method("begin", this, &Sql::begin, {"options"},
              "Opens a transaction on the primary and answers its handle. It is rolled back after timeout_ms (30000). Pass it as {\"tx\": handle}.", Effect::write)),
-      method("commit", this, &Sql::commit, {"tx"}, "Commits a transaction: {token}.", Effect::write),
+      method("commit", this, &Sql::commit, {"tx"}, "Commits a transaction: {token, route}.", Effect::write),
       method("rollback", this, &Sql::rollback, {"tx"}, "Rolls a transaction back.", Effect::write),
       free_sql(method("open", this, &Sql::open, {"statement", "params", "options"},
              "Opens a cursor for a read whose rows are taken in parts, and answers its handle. It is closed when it is not used for a minute.")),
@@ -287,7 +287,12 @@ void Sql::commit(Answer<Struct> answer, std::string tx) {
   Options options;
   options.tx = std::move(tx);
   Backend& to = backend("commit", options, answer.reply());
-  to.commit(work({}, std::move(options), std::move(answer.reply()), [](Result& result) { return Struct{{"token", std::move(result.token)}}; }));
+  to.commit(work({}, std::move(options), std::move(answer.reply()), [](Result& result) {
+    Struct answer;
+    answer.emplace_back("token", std::move(result.token));
+    answer.emplace_back("route", route_struct(result.route));
+    return answer;
+  }));
 }
 
 void Sql::rollback(Answer<bool> answer, std::string tx) {

@@ -148,7 +148,9 @@ class Statements(ClusterCase):
         self.sql.execute("INSERT INTO event VALUES ('tx', 1)", [], {"tx": tx})
         self.assertEqual(self.sql.query("SELECT round FROM event WHERE id = 'tx'", [], {"tx": tx})["rows"], [[1]])
         self.assertEqual(self.sql.query("SELECT 1 FROM event WHERE id = 'tx'", [], {"level": "latest"})["rows"], [])
-        token = self.sql.commit(tx)["token"]
+        committed = self.sql.commit(tx)
+        self.assertEqual(committed["route"]["role"], "primary")
+        token = committed["token"]
         self.assertEqual(self.sql.query("SELECT round FROM event WHERE id = 'tx'", [], {"after": token})["rows"], [[1]])
         self.fault("no open transaction", self.sql.commit, tx)
         tx = self.sql.begin({"timeout_ms": 200})

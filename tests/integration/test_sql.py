@@ -205,7 +205,9 @@ class Transactions(SqlCase):
         self.sql.execute("INSERT INTO city VALUES ('Oslo', 'NO')", [], {"tx": tx})
         self.assertEqual(self.sql.query("SELECT count(*) FROM city", [], {"tx": tx})["rows"], [[1]])
         self.assertEqual(self.sql.query("SELECT count(*) FROM city")["rows"], [[0]])
-        token = self.sql.commit(tx)["token"]
+        committed = self.sql.commit(tx)
+        self.assertEqual((committed["route"]["node"], committed["route"]["why"]), ("primary", "a commit"))
+        token = committed["token"]
         self.assertEqual(self.sql.query("SELECT count(*) FROM city", [], {"after": token})["rows"], [[1]])
         tx = self.sql.begin()
         self.sql.execute("DELETE FROM city", [], {"tx": tx})

@@ -278,6 +278,9 @@ void Writer::in_transaction(std::unique_lock<std::mutex>& lock) {
         end("committed");
         Result result;
         result.token = token();
+        result.route.node = result.route.role = "primary";
+        result.route.verdict = {Class::write, "a commit"};
+        result.route.waited_ms = ms_since(job->arrived);
         work.done(std::move(result), std::move(work.reply));
       } else {
         const Fault why = connection_.error("COMMIT");
