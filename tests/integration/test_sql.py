@@ -124,7 +124,8 @@ class Statements(SqlCase):
 
     def test_what_would_change_a_shared_connection_is_refused_with_advice(self):
         for statement, advice in [("BEGIN", "sql.begin"), ("COMMIT", "sql.begin"), ("SAVEPOINT x", "sql.begin"), ("PRAGMA synchronous=OFF", "not run here"),
-                                  ("PRAGMA query_only=0", "not run here"), ("ATTACH 'x' AS y", "not run here"), ("CREATE TEMP TABLE t(a)", "WITH")]:
+                                  ("PRAGMA query_only=0", "not run here"), ("ATTACH 'x' AS y", "not run here"), ("VACUUM", "while the gateway is stopped"),
+                                  ("VACUUM INTO '/tmp/copy'", "a file of its caller's choice"), ("CREATE TEMP TABLE t(a)", "WITH")]:
             for call in (self.sql.query, self.sql.execute):
                 self.assertEqual(self.fault(advice, call, statement), -32602, statement)
 

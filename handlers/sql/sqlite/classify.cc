@@ -25,10 +25,34 @@ constexpr std::array<std::string_view, 1> kChecking{"integrity_check"};  // its 
 constexpr std::array<std::string_view, 4> kActingAsTables{"incremental_vacuum", "optimize", "shrink_memory", "wal_checkpoint"};
 
 constexpr std::string_view kSchema = "changes the schema";
+constexpr std::string_view kVacuum = "VACUUM cannot run inside the transaction that writes share, and with INTO it writes a file of its caller's choice";
 
 // Functions whose answer belongs to the connection that wrote, and those that act.
 constexpr std::array<std::string_view, 3> kOfTheWriter{"changes", "last_insert_rowid", "total_changes"};
 constexpr std::array<std::string_view, 5> kActing{"edit", "fts3_tokenizer", "load_extension", "readfile", "writefile"};
+
+// Without the white space, comments and semicolons that it begins with.
+std::string_view past_blank(std::string_view text) {
+  while (!text.empty()) {
+    if (text[0] == ' ' || text[0] == '\t' || text[0] == '\n' || text[0] == '\r' || text[0] == '\f' || text[0] == ';') {
+      text.remove_prefix(1);
+    } else if (text.starts_with("--")) {
+      text.remove_prefix(std::min(text.find('\n'), text.size()));
+    } else if (text.starts_with("/*")) {
+      const auto end = text.find("*/", 2);
+      text.remove_prefix(end == text.npos ? text.size() : end + 2);
+    } else {
+      break;
+    }
+  }
+  return text;
+}
+
+// The authorizer is not asked about it.
+bool is_vacuum(sqlite3_stmt* statement) {
+  const char* text = sqlite3_sql(statement);
+  return text && same(past_blank(text).substr(0, 6), "vacuum");
+}
 
 }  // namespace
 
@@ -89,6 +113,7 @@ void Sight::look(int action, std::string_view first, std::string_view second, bo
 Verdict Sight::verdict(sqlite3_stmt* statement) const {
   if (worst_ == Class::session) return {worst_, why_};
   if (sqlite3_stmt_isexplain(statement)) return {Class::read, "EXPLAIN runs nothing"};
+  if (is_vacuum(statement)) return {Class::session, std::string(kVacuum)};
   // A table-valued function (json_each) declares its columns at first use, which looks like a change of the schema.
   const bool declares = worst_ == Class::write && why_ == kSchema && sqlite3_stmt_readonly(statement);
   if (worst_ == Class::write && !declares) return {worst_, why_};
@@ -98,23 +123,11 @@ Verdict Sight::verdict(sqlite3_stmt* statement) const {
   return {Class::read, "SQLite says that it only reads"};
 }
 
-bool holds_statement(std::string_view tail) {
-  while (!tail.empty()) {
-    if (tail[0] == ' ' || tail[0] == '\t' || tail[0] == '\n' || tail[0] == '\r' || tail[0] == '\f' || tail[0] == ';') {
-      tail.remove_prefix(1);
-    } else if (tail.starts_with("--")) {
-      tail.remove_prefix(std::min(tail.find('\n'), tail.size()));
-    } else if (tail.starts_with("/*")) {
-      const auto end = tail.find("*/", 2);
-      tail.remove_prefix(end == tail.npos ? tail.size() : end + 2);
-    } else {
-      return true;
-    }
-  }
-  return false;
-}
+bool holds_statement(std::string_view tail) { return !past_blank(tail).empty(); }
 
 std::string refusal(const Verdict& verdict, std::string_view text) {
+  if (verdict.why == kVacuum)
+    return "'" + std::string(text.substr(0, 60)) + "' is not run here: " + verdict.why + "; an operator can run it with the sqlite3 program while the gateway is stopped";
   std::string advice;
   if (verdict.why.find("transaction") != std::string::npos)
     advice = "call sql.begin, sql.commit and sql.rollback, or sql.batch";
