@@ -132,7 +132,7 @@ class Served(unittest.TestCase):
 
     def test_zipped_both_ways(self):
         big = BODY.replace(b"add", b"echo").replace(b"<param><value><int>3</int></value></param>", b"").replace(b"<int>4</int>", b"<string>" + b"x" * 5000 + b"</string>")
-        for packed, name in [(gzip.compress(big), "gzip"), (zlib.compress(big), "deflate")]:
+        for packed, name in [(gzip.compress(big), "gzip"), (zlib.compress(big), "deflate"), (gzip.compress(big[:100]) + gzip.compress(b"") + gzip.compress(big[100:]), "gzip")]:
             with Connection(post(packed, Content_Encoding=name, Accept_Encoding="br, gzip;q=0.5")) as c:
                 status, headers, body = c.answer()
                 self.assertEqual((status, headers["content-encoding"]), (200, "gzip"))
@@ -200,6 +200,9 @@ class Refused(unittest.TestCase):
                 self.refused(status, request)
 
     def test_a_zip_bomb(self):
+            (400, post(gzip.compress(BODY) + b"more", Content_Encoding="gzip")),
+            (400, post(zlib.compress(BODY) + zlib.compress(BODY), Content_Encoding="deflate")),
+            (413, post(gzip.compress(b" " * 9_000_000) * 2, Content_Encoding="gzip")),
         packer = zlib.compressobj(9, wbits=31)
         bomb = packer.compress(b" " * 400_000_000) + packer.flush()
         before = gateway.rss_kb()

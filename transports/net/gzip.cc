@@ -20,6 +20,7 @@ struct Stream : z_stream {
 Inflated inflate(std::string_view bytes, std::size_t most, std::string& out) {
   Stream<::inflateEnd> stream;
   if (::inflateInit2(&stream, 15 + 32) != Z_OK) return Inflated::damaged;  // +32: gzip or zlib by its header
+  const bool of_members = bytes.starts_with('\x1f');  // gzip may have several (RFC 1952, 2.2)
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
   stream.avail_in = static_cast<uInt>(bytes.size());
   // The room grows with what comes out, never with what the input claims.
@@ -32,8 +33,12 @@ Inflated inflate(std::string_view bytes, std::size_t most, std::string& out) {
     stream.avail_out = static_cast<uInt>(room - size);
     state = ::inflate(&stream, Z_NO_FLUSH);
     size = room - stream.avail_out;
-    if (stream.avail_out > 0) break;  // the input is used up
-    room = std::min(most + 1, room * 2);
+    const bool another = state == Z_STREAM_END && of_members && stream.avail_in > 0;
+    if (another)
+      state = ::inflateReset2(&stream, 15 + 16);
+    else if (stream.avail_out > 0)
+      break;  // the input is used up
+    if (stream.avail_out == 0) room = std::min(most + 1, room * 2);
   }
   out.resize(std::min(size, most));
   if (size > most) return Inflated::too_large;

@@ -9,7 +9,7 @@ namespace sluice::http {
 
 enum class Inflated { whole, damaged, too_large };
 
-// Appends what `bytes` (gzip or zlib) hold to `out`, at most `most` bytes of it.
+// Appends what `bytes` (gzip, of any number of members, or zlib) hold to `out`, at most `most` bytes of it.
 Inflated inflate(std::string_view bytes, std::size_t most, std::string& out);
 
 // The gzip of `bytes` at the fastest level, or "" when zlib has no memory for it.

@@ -81,6 +81,19 @@ TEST(RequestParser, KeepsToItsLimits) {
   EXPECT_EQ(fed("POST /" + std::string(300, 'y') + " HTTP/1.1\r\nHost: x\r\n\r\n", 50, limits).status, 431);
 }
 
+TEST(Gzip, ReadsAllMembers) {
+  const std::string one = gzip(std::string(5000, 'a')), two = gzip("b");
+  for (std::size_t most : {std::size_t{5002}, std::size_t{10'000}, std::size_t{1} << 20}) {
+    std::string out;
+    EXPECT_EQ(inflate(one + two + two, most, out), Inflated::whole) << most;
+    EXPECT_EQ(out, std::string(5000, 'a') + "bb");
+  }
+  std::string out;
+  EXPECT_EQ(inflate(one + two + two, 5001, out), Inflated::too_large);
+  EXPECT_EQ(inflate(one + two.substr(0, 5), 10'000, out), Inflated::damaged);
+  EXPECT_EQ(inflate(one + "x", 10'000, out), Inflated::damaged);
+}
+
 TEST(Gzip, RoundTripsAndKeepsToTheLimit) {
   const std::string text(100'000, 'x');
   std::string out;
