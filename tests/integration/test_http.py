@@ -153,6 +153,11 @@ class Served(unittest.TestCase):
             self.assertEqual(c.send(post(path="/other")).answer()[0], 404)
             self.assertTrue(seven(c.send(post(path="/")).answer()))
             self.assertTrue(seven(c.send(post(path="/RPC2?x=1")).answer()))
+            for absolute in ("http://h/RPC2", "HTTP://h:4242/", "http://h", "https://h/RPC2?x=1", "http://h?x=1"):
+                self.assertTrue(seven(c.send(post(path=absolute)).answer()), absolute)
+            self.assertEqual(c.send(post(path="http://h/other")).answer()[0], 404)
+            self.assertEqual(c.send(post(path="ftp://h/RPC2")).answer()[0], 404)
+            self.assertEqual(c.send(b"GET http://h/health HTTP/1.1\r\nHost: x\r\n\r\n").answer()[0], 200)
 
     def test_an_empty_line_before_a_request(self):
         with Connection(b"\r\n" + post()) as c:

@@ -37,6 +37,15 @@ bool lists_gzip(std::string_view value) {
   return false;
 }
 
+// RFC 9112, 3.2.2: "http://host/path", as proxies are asked, means the same as "/path", which is what is left of it here.
+std::string_view origin_form(std::string_view target) {
+  if (target.starts_with('/')) return target;
+  const auto scheme = target.find("://");
+  if (scheme == target.npos || (!same(target.substr(0, scheme), "http") && !same(target.substr(0, scheme), "https"))) return target;
+  const auto path = target.find_first_of("/?", scheme + 3);
+  return path == target.npos || target[path] == '?' ? "/" : target.substr(path);  // a query means nothing here
+}
+
 }  // namespace
 
 RequestParser::RequestParser(const Limits& limits) : limits_(limits) {
@@ -69,9 +78,9 @@ std::size_t RequestParser::feed(std::string_view bytes) {
 
 void RequestParser::on_request_impl(beast::http::verb, Text method, Text target, int version, Error& error) {
   method_ = view(method);
-  target_ = view(target);
+  target_ = origin_form(view(target));
   http_1_0_ = version == 10;
-  header_bytes_ = method_.size() + target_.size() + 12;
+  header_bytes_ = method_.size() + target.size() + 12;
   if (header_bytes_ > limits_.header_bytes) refuse(414, "the request's target is too long", error);
 }
 
