@@ -200,14 +200,24 @@ class Refused(unittest.TestCase):
             (431, post(X="y" * 40_000)),
             (400, post(b"not gzip", Content_Encoding="gzip")),
             (400, post(gzip.compress(BODY)[:-9], Content_Encoding="gzip")),
+            (400, post(gzip.compress(BODY) + b"more", Content_Encoding="gzip")),
+            (400, post(zlib.compress(BODY) + zlib.compress(BODY), Content_Encoding="deflate")),
+            (413, post(gzip.compress(b" " * 9_000_000) * 2, Content_Encoding="gzip")),
         ]:
             with self.subTest(request[:60]):
                 self.refused(status, request)
 
+    def test_a_request_cut_in_the_middle(self):
+        for cut in (b"P", b"POST / HTTP/1.1\r\nHo", post()[:-10], post(b"5\r\n<me", Content_Length=None, Transfer_Encoding="chunked")):
+            with Connection(post(), cut) as c:
+                self.assertTrue(seven(c.answer()))
+                c.socket.shutdown(socket.SHUT_WR)
+                status, _, body = c.answer()
+                self.assertEqual(status, 400)
+                self.assertIn(b"the request ends", body)
+                self.assertTrue(c.closed())
+
     def test_a_zip_bomb(self):
-            (400, post(gzip.compress(BODY) + b"more", Content_Encoding="gzip")),
-            (400, post(zlib.compress(BODY) + zlib.compress(BODY), Content_Encoding="deflate")),
-            (413, post(gzip.compress(b" " * 9_000_000) * 2, Content_Encoding="gzip")),
         packer = zlib.compressobj(9, wbits=31)
         bomb = packer.compress(b" " * 400_000_000) + packer.flush()
         before = gateway.rss_kb()

@@ -121,7 +121,9 @@ void Connection::read() {
       if (tls_ && phase_ == Phase::headers && !parser_ && tls_->established()) enter(Phase::idle);
       return;
     }
-    if (got <= 0) return close();  // between two requests, or in the middle of one that will never be whole
+    if (got == 0 && parser_ && (phase_ == Phase::headers || phase_ == Phase::body))
+      return refuse(400, phase_ == Phase::body ? "the request ends before its body is whole" : "the request ends in the middle of its headers");
+    if (got <= 0) return close();
     // A short read has emptied the socket, and the next byte comes with an edge of its own; only an end
     // of input that epoll has already told does not.
     if (static_cast<std::size_t>(got) < shard_.input.size() && !peer_closed_ && !tls_) readable_ = false;
