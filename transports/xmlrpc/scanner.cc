@@ -216,6 +216,7 @@ void Scanner::open(std::string_view name) {
   skip_space();
   const char* before = at_;
   if (Tag t = tag(); t.name != name || t.closing || t.empty) {
+    if (t.name == name && t.empty) fail(Fault::Kind::invalid_request, "<" + std::string(name) + "/> is empty; expected <" + std::string(name) + "> with its content");
     at_ = before;
     fail(Fault::Kind::invalid_request, "expected <" + std::string(name) + ">; " + near());
   }

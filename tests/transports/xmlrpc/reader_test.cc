@@ -208,6 +208,7 @@ TEST(Reader, RefusesValuesThatTheirTypeDoesNotAllow) {
 TEST(Reader, SaysWhereAndWhat) {
   EXPECT_STREQ(fault_of(call_with("<value><int>seven</int></value>")).what(),
                "line 6, column 24: <int> must hold an integer of at most 64 bits, not 'seven'");
+  EXPECT_STREQ(fault_of("<methodCall/>").what(), "line 1, column 14: <methodCall/> is empty; expected <methodCall> with its content");
 }
 
 TEST(Reader, StopsAtTheDepthWhateverFollows) {
