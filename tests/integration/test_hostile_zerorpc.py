@@ -96,6 +96,30 @@ class Messages(unittest.TestCase):
             peer.event("add", [1, 2])  # libzmq has connected again
             self.assertEqual(peer.answer(), ("OK", [3]))
 
+    def test_what_is_wrong_behind_a_readable_header_is_said(self):
+        def head(v):
+            return msgpack.packb({"message_id": next(Peer.ids), "v": v})
+
+        with unharmed(gateway, 30_000), Peer() as peer:
+            for payload, words in [*((b"\x93" + head(v) + msgpack.packb("add") + msgpack.packb([1, 2]), "'v' must be a number") for v in ("3", None, [], {"a": 1})),
+                                   (b"\x94" + head(3) + msgpack.packb("add") + msgpack.packb([1, 2]) + b"\xc0", "4 parts"),
+                                   (b"\x92" + head(3) + msgpack.packb("add"), "2 parts"),
+                                   (b"\x93" + head(3) + b"\xa2\xff\xfe\x90", "not UTF-8"),
+                                   (b"\x93" + head(3) + msgpack.packb("echo") + b"\x91\xa2\xff\xfe", "not UTF-8"),
+                                   (b"\x93" + head(3) + msgpack.packb("echo") + b"\x91\x81\x01\x02", "a key that is no text"),
+                                   (b"\x93" + head(3) + msgpack.packb("echo") + b"\x91", "no whole")]:
+                peer.raw(b"", payload)
+                name, args = peer.answer()
+                self.assertEqual((name, args[0]), ("ERR", "ValueError"), payload)
+                self.assertIn(words, args[1])
+            peer.raw(b"", b"\x93" + head(2**63) + msgpack.packb("add") + msgpack.packb([1, 2]))
+            self.assertEqual(peer.answer(), ("OK", [3]))
+            # Nobody to answer: the payload is the last frame, and an event of a channel that is not open.
+            peer.raw(b"", b"\x93" + head(3) + msgpack.packb("add") + msgpack.packb([1, 2]), b"extra")
+            peer.raw(b"", b"\x93" + msgpack.packb({"message_id": b"x", "v": 3, "response_to": b"y"}) + b"\xa2\xff\xfe\x90")
+            peer.event("add", [2, 3])
+            self.assertEqual(peer.answer(), ("OK", [5]))
+
     def test_values_without_number(self):
         with unharmed(gateway, 200_000), Peer() as peer:
             name, args = peer.echo_of(b"\xdd" + struct.pack(">I", 15_000_000) + b"\xc0" * 15_000_000)

@@ -71,10 +71,12 @@ void keep_last(Value::Struct& members) {
   members.resize(kept);
 }
 
-// The version as a number; anything else is a header that Python's server dies on, unanswered.
+// The version as a number. All that anybody asks of it is whether it is at least 2, so one beyond 63 bits may be cut.
 bool read_version(const Value& value, std::int64_t& version) {
+  constexpr double kMost = 1e9;
   if (auto* integer = value.get_if<std::int64_t>()) return version = *integer, true;
-  if (auto* real = value.get_if<double>(); real && std::abs(*real) < 1e9) return version = static_cast<std::int64_t>(*real), true;
+  if (value.get_if<std::uint64_t>()) return version = static_cast<std::int64_t>(kMost), true;
+  if (auto* real = value.get_if<double>(); real && std::abs(*real) < kMost) return version = static_cast<std::int64_t>(*real), true;
   return false;
 }
 
@@ -86,7 +88,7 @@ class EventReader::Visitor : public msgpack::null_visitor {
   Visitor(EventReader& reader, std::string_view payload, Event& event)
       : limits_(reader.limits_), open_(reader.open_), payload_(payload), event_(event) {}
 
-  bool refused() const { return header_read_ && !event_.refusal.empty(); }
+  bool header_read() const { return header_read_; }
 
   bool visit_nil() { return put(Value()); }
   bool visit_boolean(bool b) { return put(b); }
@@ -96,7 +98,8 @@ class EventReader::Visitor : public msgpack::null_visitor {
   bool visit_float64(double d) { return put(d); }
   bool visit_str(const char* at, std::uint32_t size) {
     const std::string_view text = size == 0 ? std::string_view() : std::string_view(at, size);
-    if (!fits(size) || !is_utf8(text)) return false;
+    if (!fits(size)) return false;
+    if (!is_utf8(text)) return refuse(Fault::Kind::invalid_character, "the event holds a text (str) that is not UTF-8; send octets as bin");
     if (key_next_) return key(text);
     if (!slot_) return note_end(text), put(Value());
     return put(text);
@@ -113,7 +116,7 @@ class EventReader::Visitor : public msgpack::null_visitor {
 
   bool start_array(std::uint32_t size) {
     if (open_.empty()) {
-      if (size != 3) return false;
+      parts_ = size;
       open_.emplace_back();
       return true;
     }
@@ -130,7 +133,7 @@ class EventReader::Visitor : public msgpack::null_visitor {
   }
   bool start_array_item() {
     if (open_.size() == 1) {
-      ++part_;
+      if (++part_ > 1 && parts_ != 3) return refuse_parts();
       slot_ = part_ == 1 ? nullptr : part_ == 2 ? &event_.name : &event_.args;
       return true;
     }
@@ -138,7 +141,7 @@ class EventReader::Visitor : public msgpack::null_visitor {
     slot_ = array ? &array->emplace_back() : nullptr;
     return true;
   }
-  bool end_array() { return open_.pop_back(), true; }
+  bool end_array() { return open_.pop_back(), !open_.empty() || parts_ == 3 || refuse_parts(); }
 
   bool start_map(std::uint32_t size) {
     if (open_.empty() || !enter(size, std::size_t{2} * size)) return false;
@@ -163,7 +166,8 @@ class EventReader::Visitor : public msgpack::null_visitor {
   bool in_header() const { return open_.size() == 2 && part_ == 1; }
 
   bool put(Value value) {
-    if (key_next_ || open_.empty() || (open_.size() == 1 && part_ == 1)) return false;  // a key or a header of another type
+    if (key_next_) return refuse_key();
+    if (open_.empty() || (open_.size() == 1 && part_ == 1)) return false;  // no event, or no header
     if (slot_) *slot_ = std::move(value);
     return true;
   }
@@ -189,7 +193,14 @@ class EventReader::Visitor : public msgpack::null_visitor {
 
   bool end_field() {
     if (field_ == Field::other) return true;
-    if (field_ == Field::version) return read_version(version_, event_.version);
+    if (field_ == Field::version) {
+      if (!read_version(version_, event_.version)) {
+        event_.version = 3;  // the form of the answer
+        refuse(Fault::Kind::invalid_request, "the header's 'v' must be a number, not " + describe(version_));
+      }
+      version_ = Value();
+      return true;
+    }
     if (value_end_ == 0) {
       // Where a number or an array ends, the visitor is not told. It was checked: skipping it once more is safe.
       msgpack::null_visitor skip;
@@ -203,23 +214,27 @@ class EventReader::Visitor : public msgpack::null_visitor {
   }
 
   bool enter(std::uint32_t size, std::size_t values) {
-    if (key_next_) return false;
+    if (key_next_) return refuse_key();
     if (open_.size() > limits_.depth)
-      return refuse("more than " + std::to_string(limits_.depth) + " arrays and maps inside one another; send it flatter");
+      return too_large("more than " + std::to_string(limits_.depth) + " arrays and maps inside one another; send it flatter");
     // A container of n claims n bytes at least: a length that lies is not worth an allocation.
     if (size > payload_.size()) return false;
     values_ += values;
-    if (values_ > limits_.values) return refuse("more than " + std::to_string(limits_.values) + " values; send it in several calls");
+    if (values_ > limits_.values) return too_large("more than " + std::to_string(limits_.values) + " values; send it in several calls");
     return true;
   }
 
   bool fits(std::size_t size) {
     if (size <= limits_.text_bytes) return true;
-    return refuse("a text of " + std::to_string(size) + " bytes, more than " + std::to_string(limits_.text_bytes) + "; send it in parts");
+    return too_large("a text of " + std::to_string(size) + " bytes, more than " + std::to_string(limits_.text_bytes) + "; send it in parts");
   }
 
-  bool refuse(std::string why) {
-    event_.refusal = "the call has " + std::move(why);
+  bool too_large(const std::string& what) { return refuse(Fault::Kind::too_large, "the call has " + what); }
+  bool refuse_parts() { return refuse(Fault::Kind::invalid_request, "the event has " + std::to_string(parts_) + " parts; expected [header, name, args]"); }
+  bool refuse_key() { return refuse(Fault::Kind::invalid_request, "the event holds a map with a key that is no text (str)"); }
+  bool refuse(Fault::Kind kind, std::string why) {
+    event_.refused_as = kind;
+    event_.refusal = std::move(why);
     return false;
   }
 
@@ -227,7 +242,8 @@ class EventReader::Visitor : public msgpack::null_visitor {
   std::vector<Container>& open_;  // [0] is the event; [1] its header, or a container of name or args
   std::string_view payload_;
   Event& event_;
-  int part_ = 0;  // 1: header, 2: name, 3: args
+  std::uint32_t parts_ = 0;  // of the event, as it says
+  std::uint32_t part_ = 0;   // 1: header, 2: name, 3: args
   Value* slot_ = nullptr;
   bool key_next_ = false, header_read_ = false;
   Field field_ = Field::other;
@@ -243,12 +259,19 @@ Reading EventReader::read(std::string_view payload, Event& event) {
   open_.clear();
   Visitor visitor(*this, payload, event);
   std::size_t end = 0;
+  bool whole = false;
   try {
-    if (msgpack::parse(payload.data(), payload.size(), end, visitor)) return Reading::event;
+    whole = msgpack::parse(payload.data(), payload.size(), end, visitor);
   } catch (const msgpack::unpack_error&) {
-    return Reading::garbage;  // a length that overflows the format's own arithmetic
+    // a length that overflows the format's own arithmetic
   }
-  return visitor.refused() ? Reading::refused : Reading::garbage;
+  if (whole && event.refusal.empty()) return Reading::event;
+  if (!visitor.header_read()) return Reading::garbage;
+  if (event.refusal.empty()) {
+    event.refused_as = Fault::Kind::invalid_request;
+    event.refusal = "the event is no whole msgpack array [header, name, args]";
+  }
+  return Reading::refused;
 }
 
 }  // namespace sluice::zerorpc

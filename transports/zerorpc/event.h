@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "rpc/value.h"
+#include "rpc/fault.h"
 
 namespace sluice::zerorpc {
 
@@ -24,14 +24,15 @@ struct Event {
   std::int64_t version = 0;  // 0: the header lacks it
   Value name;                // a string, as a rule
   Value args;                // an array, as a rule
-  std::string refusal;       // of Reading::refused: which limit, what to do
+  std::string refusal;       // of Reading::refused: what is wrong, what to do
+  Fault::Kind refused_as = Fault::Kind::too_large;
 
   bool is_reply() const noexcept { return !response_to.empty() && response_to != "\xc0"; }
 };
 
 enum class Reading : std::uint8_t {
   event,
-  refused,  // well-formed so far, its header was read, but it breaks a limit: can be answered
+  refused,  // its header was read, but the rest is beyond a limit or no call: can be answered
   garbage,  // nothing that could be answered
 };
 

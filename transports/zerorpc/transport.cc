@@ -126,11 +126,11 @@ std::vector<std::shared_ptr<Channel>> Transport::channels_of(const std::string& 
 void Transport::take(const Incoming& incoming) {
   const Reading reading = reader_.read(incoming.payload, event_);
   if (reading == Reading::garbage || (!event_.is_reply() && event_.message_id.empty())) return count(counters_.garbage);
-  if (event_.is_reply()) return deliver(incoming);
+  if (event_.is_reply()) return reading == Reading::event ? deliver(incoming) : count(counters_.garbage);
   spare_->begin(incoming, event_);
   if (reading == Reading::refused) {
-    count(counters_.shed);
-    spare_->fail(Fault(Fault::Kind::too_large, event_.refusal));
+    count(event_.refused_as == Fault::Kind::too_large ? counters_.shed : counters_.garbage);
+    spare_->fail(Fault(event_.refused_as, event_.refusal));
   } else {
     call(incoming);
   }

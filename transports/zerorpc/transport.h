@@ -31,7 +31,7 @@ class Transport final : public sluice::Transport, Loop::Watcher, Loop::TurnEnd, 
   // What happened since the start; read from any thread.
   struct Counters {
     std::atomic<std::uint64_t> calls{0};
-    std::atomic<std::uint64_t> garbage{0};   // messages that could not be answered
+    std::atomic<std::uint64_t> garbage{0};   // messages that are no events; those with a header are answered
     std::atomic<std::uint64_t> unrouted{0};  // events for a channel that is not open: late windows, as a rule
     std::atomic<std::uint64_t> shed{0};      // calls refused for a limit of ours
     std::atomic<std::uint64_t> lost{0};      // callers lost by silence, by their connection, or by not reading

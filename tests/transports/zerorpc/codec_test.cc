@@ -127,40 +127,65 @@ TEST(Codec, OfAKeyThatComesTwiceTheLastOneCounts) {
   EXPECT_EQ(event.args, Value(Value::Array{Value::Struct{{"a", 3}, {"b", 2}}}));
 }
 
-TEST(Codec, WhatIsNoEventIsGarbage) {
+TEST(Codec, WhatHasNoReadableHeaderIsGarbage) {
   const std::pair<std::string, std::string> cases[] = {
       {"nothing", ""},
       {"a number", "\x07"},
       {"a map", "\x80"},
-      {"two elements", "\x92\x80\xa1m"},
+      {"no elements", "\x90"},
+      {"an array that claims 268 million", "\xdd\x0f\xff\xff\xff"},
       {"the header an array", "\x93\x91\x01\xa1m\x90"},
       {"the header a text", "\x93\xa1h\xa1m\x90"},
-      {"an array that claims 268 million", "\xdd\x0f\xff\xff\xff"},
-      {"the same as arguments", "\x93\x82\xaamessage_id\xc4\x01i\xa1v\x03\xa1m\xdd\x0f\xff\xff\xff"},
-      {"a map that claims as much", call_with("\xdf\x0f\xff\xff\xff")},
-      {"a text that claims 4 GiB", call_with("\xdb\xff\xff\xff\xff")},
-      {"octets that claim 4 GiB", call_with("\xc6\xff\xff\xff\xff")},
-      {"an extension that claims 4 GiB", call_with("\xc9\xff\xff\xff\xff\x01")},
-      {"a byte that msgpack never uses", call_with("\xc1")},
-      {"cut", call_with("\xa5"
-                        "ab")},
-      {"a key that is a number", call_with("\x81\x01\x02")},
-      {"a key that is nil", call_with("\x81\xc0\x02")},
-      {"a key that is an array", call_with("\x81\x90\x02")},
-      {"a key that is octets", call_with("\x81\xc4\x01k\x02")},
-      {"text that is not UTF-8", call_with("\xa2\xff\xfe")},
-      {"a surrogate", call_with("\xa3\xed\xa0\x80")},
-      {"an overlong slash", call_with("\xa2\xc0\xaf")},
-      {"the same in an unknown header field", "\x93\x82\xa1x\xa1\xff\xaamessage_id\x01\xa1m\x90"},
+      {"the header cut", "\x93\x82\xaamessage_id\x01\xa1v"},
+      {"a key of the header that is a number", "\x93\x82\xaamessage_id\x01\x01\x02\xa1m\x90"},
+      {"a header field that is not UTF-8", "\x93\x82\xa1x\xa1\xff\xaamessage_id\x01\xa1m\x90"},
       {"an id of 2 kB", "\x93\x81\xaamessage_id\xda\x08\0"s + std::string(2048, 'i') + "\xa1m\x90"},
-      {"a version that is text",
-       "\x93\x82\xaamessage_id\x01\xa1v\xa1"
-       "3\xa1m\x90"},
   };
   for (const auto& [what, payload] : cases) {
     Event event;
     EXPECT_EQ(read(payload, event), Reading::garbage) << what;
   }
+}
+
+TEST(Codec, WhatIsNoEventBehindItsHeaderIsRefused) {
+  const std::string head = "\x82\xaamessage_id\xc4\x01i\xa1v\x03", v = "\xaamessage_id\xc4\x01i\xa1v";
+  const std::tuple<std::string, std::string, std::string> cases[] = {
+      {"one element", "\x91" + head, "1 parts"},
+      {"two elements", "\x92" + head + "\xa1m", "2 parts"},
+      {"four elements", "\x94" + head + "\xa1m\x90\xc0", "4 parts"},
+      {"four thousand million elements", "\xdd\xff\xff\xff\xff" + head + "\xa1m\x90\xc0", "4294967295 parts"},
+      {"no arguments", "\x93" + head + "\xa1m", "no whole"},
+      {"no name", "\x93" + head, "no whole"},
+      {"arguments that claim 268 million", "\x93" + head + "\xa1m\xdd\x0f\xff\xff\xff", "no whole"},
+      {"a map that claims as much", call_with("\xdf\x0f\xff\xff\xff"), "no whole"},
+      {"a text that claims 4 GiB", call_with("\xdb\xff\xff\xff\xff"), "no whole"},
+      {"octets that claim 4 GiB", call_with("\xc6\xff\xff\xff\xff"), "no whole"},
+      {"an extension that claims 4 GiB", call_with("\xc9\xff\xff\xff\xff\x01"), "no whole"},
+      {"a byte that msgpack never uses", call_with("\xc1"), "no whole"},
+      {"cut", call_with("\xa5" "ab"), "no whole"},
+      {"a key that is a number", call_with("\x81\x01\x02"), "a key that is no text"},
+      {"a key that is nil", call_with("\x81\xc0\x02"), "a key that is no text"},
+      {"a key that is an array", call_with("\x81\x90\x02"), "a key that is no text"},
+      {"a key that is octets", call_with("\x81\xc4\x01k\x02"), "a key that is no text"},
+      {"text that is not UTF-8", call_with("\xa2\xff\xfe"), "not UTF-8"},
+      {"a surrogate", call_with("\xa3\xed\xa0\x80"), "not UTF-8"},
+      {"an overlong slash", call_with("\xa2\xc0\xaf"), "not UTF-8"},
+      {"a name that is not UTF-8", "\x93" + head + "\xa1\xff\x90", "not UTF-8"},
+      {"a version that is text", "\x93\x82" + v + "\xa1" "3" "\xa1m\x90", "'v' must be a number, not string '3'"},
+      {"a version that is nil", "\x93\x82" + v + "\xc0\xa1m\x90", "'v' must be a number"},
+      {"a version that is an array", "\x93\x82" + v + "\x91\x90\xa1m\x90", "'v' must be a number"},
+  };
+  for (const auto& [what, payload, says] : cases) {
+    Event event;
+    EXPECT_EQ(read(payload, event), Reading::refused) << what;
+    EXPECT_NE(event.refusal.find(says), std::string::npos) << what << ": " << event.refusal;
+    EXPECT_NE(event.refused_as, Fault::Kind::too_large) << what;
+    EXPECT_EQ(event.message_id, "\xc4\x01i") << what;
+    EXPECT_EQ(event.version, 3) << what;
+  }
+  Event event;
+  EXPECT_EQ(read("\x93\x82" + v + "\xcf\x80\0\0\0\0\0\0\0"s + "\xa1m\x90", event), Reading::event) << "2^63 is a version";
+  EXPECT_GE(event.version, 2);
 }
 
 TEST(Codec, WhatBreaksALimitIsRefusedWithItsName) {

@@ -38,6 +38,7 @@ TEST_F(Hostile, LengthsThatLieReserveNothing) {
     for (std::string bomb : {"\xdd\x0f\xff\xff\xff"s, "\xdf\x0f\xff\xff\xff"s, "\xdb\xff\xff\xff\xff"s, "\xc6\xff\xff\xff\xff"s}) {
       bad.send({"", bomb});
       bad.send({"", head("echo") + "\x91" + bomb});
+      ASSERT_EQ(bad.answer().name, "ERR");  // to the one that has a header
     }
   EXPECT_TRUE(bad.served());
   EXPECT_LT(resident_kib() - before, 50'000);
