@@ -25,6 +25,7 @@ def setUpModule():
 
 def tearDownModule():
     assert gateway.stop() == 0
+    assert not os.path.exists(ipc.removeprefix("ipc://")), "the file of the ipc endpoint is still there"
 
 
 def client(**options):

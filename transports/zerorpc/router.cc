@@ -1,5 +1,8 @@
 #include "transports/zerorpc/router.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <stdexcept>
 
 namespace sluice::zerorpc {
@@ -36,6 +39,8 @@ Router::~Router() {
   socket_.close();  // with its linger, which the context waits for
   context_.shutdown();
   zap_.reset();
+  for (const SocketFile& file : files_)
+    if (struct stat now{}; ::stat(file.path.c_str(), &now) == 0 && now.st_dev == file.device && now.st_ino == file.inode) ::unlink(file.path.c_str());
 }
 
 std::string Router::bind(const std::string& wanted) {
@@ -57,7 +62,13 @@ std::string Router::bind(const std::string& wanted) {
   } catch (const zmq::error_t& error) {
     throw std::runtime_error("zerorpc cannot listen on '" + endpoint + "': " + error.what() + "; " + advice(error.num()));
   }
-  return (curve ? std::string(kCurve) : std::string()) + socket_.get(zmq::sockopt::last_endpoint);
+  const std::string bound = socket_.get(zmq::sockopt::last_endpoint);
+  constexpr std::string_view kIpc = "ipc://";
+  if (bound.starts_with(kIpc)) {
+    const std::string path = bound.substr(kIpc.size());
+    if (struct stat file{}; ::stat(path.c_str(), &file) == 0) files_.push_back({path, file.st_dev, file.st_ino});
+  }
+  return (curve ? std::string(kCurve) : std::string()) + bound;
 }
 
 int Router::fd() const { return static_cast<int>(socket_.get(zmq::sockopt::fd)); }

@@ -1,6 +1,8 @@
 #pragma once
 // Router: our one ROUTER socket. It and the client, the keys and the ZAP thread are all that sees libzmq.
 
+#include <sys/types.h>
+
 #include <array>
 #include <memory>
 #include <string>
@@ -57,6 +59,13 @@ class Router {
   std::unique_ptr<Zap> zap_;
   zmq::socket_t socket_;
   std::array<zmq::message_t, kFrames> frames_;
+  // The files of ipc endpoints, which libzmq leaves behind; by their inode, as another process may have taken the path since.
+  struct SocketFile {
+    std::string path;
+    dev_t device;
+    ino_t inode;
+  };
+  std::vector<SocketFile> files_;
 };
 
 }  // namespace sluice::zerorpc

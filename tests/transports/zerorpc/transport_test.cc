@@ -29,6 +29,25 @@ TEST(Transport, AnswersOnSeveralEndpoints) {
   }
 }
 
+TEST(Transport, TakesTheFileOfItsSocketAwayUnlessAnotherHasTakenThePath) {
+  Options options = Served::quiet();
+  const std::string path = (std::filesystem::temp_directory_path() / ("zerorpc-file-" + std::to_string(::getpid()))).string();
+  options.endpoints = {"ipc://" + path};
+  {
+    Served served(options);
+    EXPECT_TRUE(std::filesystem::exists(path));
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+  {
+    auto first = std::make_unique<Served>(options);
+    Served second(options);  // libzmq takes the path over from whoever had it
+    first.reset();
+    EXPECT_TRUE(std::filesystem::exists(path));
+    EXPECT_TRUE(Peer(options.endpoints.front()).served());
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
 TEST(Transport, SaysWhyItCannotListen) {
   Served served;
   for (const std::string& endpoint : {served.endpoint(), std::string("tcp://192.0.2.1:1"), std::string("tcp://nowhere")}) {
