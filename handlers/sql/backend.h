@@ -105,6 +105,12 @@ inline Deadline deadline_of(const Work& work, Clock::time_point arrived) {
   return std::min(work.reply.deadline(), deadline_in(std::chrono::milliseconds(work.options.timeout_ms), arrived));
 }
 
+// What a cursor tells besides its rows; the first pull fills it in.
+struct Head {
+  std::vector<std::string> columns;
+  Route route;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -117,8 +123,8 @@ class Backend {
   virtual void commit(Work) = 0;    // options.tx; the Result's token covers all of its writes
   virtual void rollback(Work) = 0;  // options.tx
 
-  // A read whose rows are taken in parts. Cheap: what can fail, fails at the first pull.
-  virtual std::unique_ptr<Source> open(Statement, Options, Loop&, std::shared_ptr<std::vector<std::string>> columns) = 0;
+  // A read whose rows are taken in parts. Cheap: what can fail, fails at the first pull. `head`: nullptr when nobody wants it.
+  virtual std::unique_ptr<Source> open(Statement, Options, Loop&, std::shared_ptr<Head> head) = 0;
 
   using ExplainDone = UniqueFunction<void(std::variant<Verdict, Fault>, Reply)>;
   virtual void explain(std::string statement, Reply, ExplainDone) = 0;

@@ -158,7 +158,8 @@ struct Sql::OpenCursor {
   Loop& home;
   const std::string handle;
   std::unique_ptr<Source> source;
-  std::shared_ptr<std::vector<std::string>> columns = std::make_shared<std::vector<std::string>>();
+  std::shared_ptr<Head> head = std::make_shared<Head>();
+  bool told = false;  // where it runs, with its first part
   Timer idle;
   bool busy = false;
 };
@@ -208,7 +209,7 @@ std::vector<Method> Sql::methods() {
       method("rollback", this, &Sql::rollback, {"tx"}, "Rolls a transaction back.", Effect::write),
       free_sql(method("open", this, &Sql::open, {"statement", "params", "options"},
              "Opens a cursor for a read whose rows are taken in parts, and answers its handle. It is closed when it is not used for a minute.")),
-      method("fetch", this, &Sql::fetch, {"cursor", "rows"}, "The next rows of a cursor (1000 unless told): {columns, rows, end}. At the end the cursor is closed."),
+      method("fetch", this, &Sql::fetch, {"cursor", "rows"}, "The next rows of a cursor (1000 unless told): {columns, rows, end}, and route with the first of them. At the end the cursor is closed."),
       method("close", this, &Sql::close, {"cursor"}, "Closes a cursor before its end. False when it was closed already."),
       free_sql(method("stream", this, &Sql::stream, {"statement", "params", "options"},
              "The rows of a read, one by one, as the caller takes them (zerorpc); an array of them on wires without streams.")),
@@ -316,7 +317,7 @@ void Sql::open(Answer<std::string> answer, std::string statement, MaybeParams pa
         throw Fault(Fault::Kind::overloaded, std::to_string(limits_.cursors) + " cursors are open already (sql.cursors); close some, or use sql.stream over zerorpc");
       cursors_.emplace(cursor->handle, cursor);
     }
-    cursor->source = from.open({std::move(statement), params ? std::move(*params) : Value()}, std::move(read), home, cursor->columns);
+    cursor->source = from.open({std::move(statement), params ? std::move(*params) : Value()}, std::move(read), home, cursor->head);
     cursor->idle.start(milliseconds(limits_.cursor_idle_ms), [this, handle = cursor->handle] { forget_cursor(handle); });
     answer(cursor->handle);
   };
@@ -359,11 +360,12 @@ void Sql::fetch(Answer<Struct> answer, std::string handle, std::optional<std::in
       else
         cursor->idle.start(milliseconds(limits_.cursor_idle_ms), [this, handle = cursor->handle] { forget_cursor(handle); });
       if (batch.fault) return (*reply)(std::move(*batch.fault));
-      auto columns = *cursor->columns;
+      auto columns = cursor->head->columns;
       Struct answer;
       answer.emplace_back("columns", names(columns));
       answer.emplace_back("rows", std::move(batch.items));
       answer.emplace_back("end", batch.end);
+      if (!std::exchange(cursor->told, true)) answer.emplace_back("route", route_struct(cursor->head->route));
       (*reply)(std::move(answer));
     });
   };

@@ -184,6 +184,7 @@ class Statements(ClusterCase):
             self.sql.close(self.sql.open(statement)) if _ % 2 else self.sql.fetch(self.sql.open(statement), 10000)
         self.fault("only a read can be taken in parts", self.sql.open, "DELETE FROM event WHERE id = ''")
         self.fault("", self.sql.open, "SELEC")
+        self.assertEqual(self.sql.fetch(self.sql.open(statement), 10000)["route"]["class"], "read")
 
     def test_the_switch(self):
         self.addCleanup(self.sql.split, True)

@@ -262,6 +262,13 @@ class Cursors(SqlCase):
         self.assertTrue(self.sql.close(cursor))
         self.assertFalse(self.sql.close(cursor))
 
+    def test_the_first_part_tells_where_it_came_from(self):
+        cursor = self.sql.open("VALUES (1), (2)")
+        first, second = self.sql.fetch(cursor, 1), self.sql.fetch(cursor, 1)
+        self.sql.close(cursor)
+        self.assertEqual((first["route"]["node"], first["route"]["class"]), ("replica", "read"))
+        self.assertNotIn("route", second)
+
     def test_only_reads(self):
         for statement, words in [("DELETE FROM city", "only a read can be taken in parts, and this is none (write): deletes from city; call sql.execute"),
                                  ("SELECT changes()", "(primary)"), ("ATTACH 'x' AS y", "(session)"), ("SELEC", "syntax error"), ("SELECT * FROM nowhere", "no such table")]:

@@ -48,7 +48,7 @@ class Cluster final : public Backend {
   void begin(Work) override;
   void commit(Work) override;
   void rollback(Work) override;
-  std::unique_ptr<Source> open(Statement, Options, Loop&, std::shared_ptr<std::vector<std::string>> columns) override;
+  std::unique_ptr<Source> open(Statement, Options, Loop&, std::shared_ptr<Head> head) override;
   void explain(std::string statement, Reply, ExplainDone) override;
   void set_split(Split split) noexcept override { split_.store(split, std::memory_order_relaxed); }
   Split split() const noexcept override { return split_.load(std::memory_order_relaxed); }
@@ -78,7 +78,7 @@ class Cluster final : public Backend {
     std::shared_ptr<Node::Lease> lease;  // of guarded writes
     std::chrono::milliseconds transaction_life{0};  // more than 0: it opens a transaction
     // Of a cursor: told instead of Work::done.
-    UniqueFunction<void(std::variant<std::shared_ptr<Node::Lease>, Fault>, std::vector<std::string> columns)> opened;
+    UniqueFunction<void(std::variant<std::shared_ptr<Node::Lease>, Fault>, Head)> opened;
     bool answered = false;
     std::list<std::shared_ptr<Job>>::iterator at{};
 

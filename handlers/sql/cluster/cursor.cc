@@ -7,8 +7,8 @@ namespace sluice::sql::cluster {
 // Lives on the caller's loop; what it holds of the cluster is touched on the home loop alone.
 class CursorSource final : public Source {
  public:
-  CursorSource(Cluster& cluster, Statement statement, Options options, Loop& loop, std::shared_ptr<std::vector<std::string>> columns)
-      : cluster_(cluster), loop_(loop), columns_(std::move(columns)), held_(std::make_shared<Held>(cluster.home_, cluster.settings_.statement)) {
+  CursorSource(Cluster& cluster, Statement statement, Options options, Loop& loop, std::shared_ptr<Head> head)
+      : cluster_(cluster), loop_(loop), head_(std::move(head)), held_(std::make_shared<Held>(cluster.home_, cluster.settings_.statement)) {
     held_->statement = std::move(statement);
     held_->options = std::move(options);
   }
@@ -21,11 +21,11 @@ class CursorSource final : public Source {
   }
 
   void pull(std::size_t most, Receiver receive) override {
-    auto answer = [this, alive = std::weak_ptr(alive_), &loop = loop_, receiver = std::make_shared<Receiver>(std::move(receive))](Batch batch, std::vector<std::string> columns) {
-      auto shared = std::make_shared<std::pair<Batch, std::vector<std::string>>>(std::move(batch), std::move(columns));
+    auto answer = [this, alive = std::weak_ptr(alive_), &loop = loop_, receiver = std::make_shared<Receiver>(std::move(receive))](Batch batch, Head head) {
+      auto shared = std::make_shared<std::pair<Batch, Head>>(std::move(batch), std::move(head));
       auto tell = [this, alive, receiver, shared] {
         if (alive.expired()) return;
-        if (columns_ && columns_->empty()) *columns_ = std::move(shared->second);
+        if (head_ && head_->columns.empty()) *head_ = std::move(shared->second);
         (*receiver)(std::move(shared->first));
       };
       if (Loop::current() == &loop)
@@ -40,13 +40,13 @@ class CursorSource final : public Source {
       work.statements.push_back(held->statement);
       work.options = held->options;
       auto job = std::make_shared<Cluster::Job>(std::move(work));
-      job->opened = [held, most, answer](std::variant<std::shared_ptr<Node::Lease>, Fault> opened, std::vector<std::string> columns) {
+      job->opened = [held, most, answer](std::variant<std::shared_ptr<Node::Lease>, Fault> opened, Head head) {
         if (auto* fault = std::get_if<Fault>(&opened)) {
           held->busy = false;
           return answer({{}, true, std::move(*fault)}, {});
         }
         held->lease = std::move(std::get<std::shared_ptr<Node::Lease>>(opened));
-        fetch(held, most, answer, std::move(columns));
+        fetch(held, most, answer, std::move(head));
       };
       cluster.admit(job);
     });
@@ -66,7 +66,7 @@ class CursorSource final : public Source {
   };
 
   template <class Answer>
-  static void fetch(const std::shared_ptr<Held>& held, std::size_t most, Answer answer, std::vector<std::string> columns) {
+  static void fetch(const std::shared_ptr<Held>& held, std::size_t most, Answer answer, Head head) {
     Link* link = held->lease->link();
     if (!link || held->over) {
       held->busy = false;
@@ -78,7 +78,7 @@ class CursorSource final : public Source {
     held->late->start(held->limit, [lease = held->lease] {
       if (Link* link = lease->link()) link->cut("the next rows of the cursor did not come in time");
     });
-    link->fetch(most, [held, answer, columns = std::move(columns)](std::variant<Link::Chunk, Failure> fetched) mutable {
+    link->fetch(most, [held, answer, head = std::move(head)](std::variant<Link::Chunk, Failure> fetched) mutable {
       held->busy = false;
       held->late.reset();
       if (auto* failure = std::get_if<Failure>(&fetched)) {
@@ -93,19 +93,19 @@ class CursorSource final : public Source {
       } else if (held->over) {
         held->lease.reset();
       }
-      answer({std::move(chunk.rows), chunk.end, std::nullopt}, std::move(columns));
+      answer({std::move(chunk.rows), chunk.end, std::nullopt}, std::move(head));
     });
   }
 
   Cluster& cluster_;
   Loop& loop_;
-  std::shared_ptr<std::vector<std::string>> columns_;
+  std::shared_ptr<Head> head_;
   std::shared_ptr<Held> held_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
-std::unique_ptr<Source> Cluster::open(Statement statement, Options options, Loop& loop, std::shared_ptr<std::vector<std::string>> columns) {
-  return std::make_unique<CursorSource>(*this, std::move(statement), std::move(options), loop, std::move(columns));
+std::unique_ptr<Source> Cluster::open(Statement statement, Options options, Loop& loop, std::shared_ptr<Head> head) {
+  return std::make_unique<CursorSource>(*this, std::move(statement), std::move(options), loop, std::move(head));
 }
 
 void Cluster::send_cursor(const JobPtr& job, Node& node, bool check) {
@@ -141,7 +141,8 @@ void Cluster::open_cursor(const JobPtr& job, Node& node) {
       return read_answered(job, node, false, std::move(*failure));
     }
     leave(job);
-    job->opened(std::move(job->lease), std::move(std::get<std::vector<std::string>>(opened)));
+    Head head{std::move(std::get<std::vector<std::string>>(opened)), route_of(*job, node)};
+    job->opened(std::move(job->lease), std::move(head));
   });
 }
 

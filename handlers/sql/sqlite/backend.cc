@@ -15,19 +15,25 @@ double ms_since(Clock::time_point when) { return std::chrono::duration<double, s
 // Takes the rows of a cursor to the loop that asked for them.
 class CursorSource final : public Source {
  public:
-  CursorSource(Readers& readers, std::shared_ptr<Cursor> cursor, Loop& loop, std::shared_ptr<std::vector<std::string>> columns)
-      : readers_(readers), cursor_(std::move(cursor)), loop_(loop), columns_(std::move(columns)) {}
+  CursorSource(Readers& readers, std::shared_ptr<Cursor> cursor, Loop& loop, std::shared_ptr<Head> head)
+      : readers_(readers), cursor_(std::move(cursor)), loop_(loop), head_(std::move(head)) {}
   ~CursorSource() override { cursor_->stop(); }
 
   void pull(std::size_t most, Receiver receive) override {
     auto receiver = std::make_shared<Receiver>(std::move(receive));
     // The Source may be gone when the rows arrive: then nobody is told.
     std::weak_ptr<bool> alive = alive_;
-    Readers::Task task = [cursor = cursor_, columns = columns_, most, receiver, alive, loop = &loop_](Connection*) {
+    Readers::Task task = [cursor = cursor_, head = head_, most, receiver, alive, loop = &loop_, asked = Clock::now()](Connection*) {
+      const double waited_ms = ms_since(asked);
       auto batch = std::make_shared<Batch>(cursor->next(most));
-      loop->post([cursor, columns, receiver, alive, batch] {
+      loop->post([cursor, head, receiver, alive, batch, waited_ms] {
         if (alive.expired()) return;
-        if (columns && columns->empty()) *columns = cursor->columns();
+        if (head && head->columns.empty()) {
+          head->columns = cursor->columns();
+          head->route.node = head->route.role = "replica";
+          head->route.verdict = cursor->verdict();
+          head->route.waited_ms = waited_ms;
+        }
         (*receiver)(std::move(*batch));
       });
     };
@@ -39,7 +45,7 @@ class CursorSource final : public Source {
   Readers& readers_;
   std::shared_ptr<Cursor> cursor_;
   Loop& loop_;
-  std::shared_ptr<std::vector<std::string>> columns_;
+  std::shared_ptr<Head> head_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
@@ -120,9 +126,9 @@ void Sqlite::begin(Work work) { writer_.run(Job(Job::Kind::begin, std::move(work
 void Sqlite::commit(Work work) { writer_.run(Job(Job::Kind::commit, std::move(work))); }
 void Sqlite::rollback(Work work) { writer_.run(Job(Job::Kind::rollback, std::move(work))); }
 
-std::unique_ptr<Source> Sqlite::open(Statement statement, Options, Loop& loop, std::shared_ptr<std::vector<std::string>> columns) {
+std::unique_ptr<Source> Sqlite::open(Statement statement, Options, Loop& loop, std::shared_ptr<Head> head) {
   auto cursor = std::make_shared<Cursor>(settings_.file, std::move(statement), cursors_, static_cast<std::int64_t>(settings_.cursors));
-  return std::make_unique<CursorSource>(readers_, std::move(cursor), loop, std::move(columns));
+  return std::make_unique<CursorSource>(readers_, std::move(cursor), loop, std::move(head));
 }
 
 void Sqlite::explain(std::string statement, Reply reply, ExplainDone done) {

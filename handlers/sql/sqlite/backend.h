@@ -28,7 +28,7 @@ class Sqlite final : public Backend {
   void begin(Work) override;
   void commit(Work) override;
   void rollback(Work) override;
-  std::unique_ptr<Source> open(Statement, Options, Loop&, std::shared_ptr<std::vector<std::string>> columns) override;
+  std::unique_ptr<Source> open(Statement, Options, Loop&, std::shared_ptr<Head> head) override;
   void explain(std::string statement, Reply, ExplainDone) override;
   void set_split(Split split) noexcept override { split_.store(split, std::memory_order_relaxed); }
   Split split() const noexcept override { return split_.load(std::memory_order_relaxed); }

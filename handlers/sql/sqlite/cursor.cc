@@ -25,6 +25,7 @@ void Cursor::open() {
     throw Fault(Fault::Kind::bad_arguments, "only a read can be taken in parts; this is a " + std::string(name_of(prepared_->verdict().kind)) + ": " + prepared_->verdict().why + "; call sql.execute");
   connection_->bind(*prepared_, statement_.params);
   columns_ = Connection::columns(*prepared_);
+  verdict_ = prepared_->verdict();
 }
 
 Source::Batch Cursor::next(std::size_t most) {

@@ -17,6 +17,7 @@ class Cursor {
   Source::Batch next(std::size_t most);  // one thread at a time
   void stop() noexcept { stopped_.store(true, std::memory_order_relaxed); }  // from any thread
   const std::vector<std::string>& columns() const noexcept { return columns_; }
+  const Verdict& verdict() const noexcept { return verdict_; }
 
  private:
   void open();
@@ -29,6 +30,7 @@ class Cursor {
   std::unique_ptr<Connection> connection_;
   std::optional<Connection::Prepared> prepared_;
   std::vector<std::string> columns_;
+  Verdict verdict_;
   std::atomic<bool> stopped_{false};
 };
 
