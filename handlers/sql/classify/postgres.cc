@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "handlers/sql/classify/postgres_names.h"
 #include "handlers/sql/classify/postgres_tree.h"
 
 namespace sluice::sql {
@@ -28,6 +29,18 @@ constexpr Class class_of(int kind) {
   }
 }
 
+NameEffect effect_of(sluice_pg_thing thing, std::string_view schema, std::string_view name, const Catalogue* catalogue) {
+  switch (thing) {
+    case SLUICE_PG_FUNCTION: return postgres_function(schema, name, catalogue);
+    case SLUICE_PG_FIELD: return postgres_field(name, catalogue);
+    case SLUICE_PG_SEQUENCE_COLUMN: return postgres_sequence_column(catalogue);
+    case SLUICE_PG_RELATION: return postgres_relation(schema, name, catalogue);
+    case SLUICE_PG_OPERATOR: return postgres_operator(schema, name, catalogue);
+    case SLUICE_PG_TYPE: return postgres_type(schema, name, catalogue);
+  }
+  return {Class::primary, true, "is not understood"};
+}
+
 }  // namespace
 
 Verdict classify_postgres(std::string_view text, const Catalogue* catalogue) {
@@ -37,9 +50,10 @@ Verdict classify_postgres(std::string_view text, const Catalogue* catalogue) {
   const std::string terminated(text);
   sluice_pg_classify(
       terminated.c_str(),
-      [](void* catalogue, const char* schema, const char* name) {
-        const FunctionEffect effect = postgres_function(schema, name, static_cast<const Catalogue*>(catalogue));
-        return sluice_pg_effect{kind_of(effect.kind), effect.folded ? 1 : 0, effect.why};
+      [](void* catalogue, sluice_pg_thing thing, const char* schema, const char* name, sluice_pg_effect* out) -> int {
+        const NameEffect effect = effect_of(thing, schema, name, static_cast<const Catalogue*>(catalogue));
+        if (effect.kind != Class::read) *out = {effect.folded ? 1 : 0, effect.why};
+        return kind_of(effect.kind);
       },
       const_cast<Catalogue*>(catalogue), &verdict);
   if (verdict.broken) return {Class::primary, verdict.why};

@@ -1,11 +1,12 @@
 #pragma once
 // PostgreSQL's statements: read or write, by the server's own grammar (libpg_query's raw tree, PostgreSQL 15), with the effects of the
-// functions that they call. What the tree cannot show (views, operators, row policies that call functions) a replica refuses by itself.
+// functions that they call. What the tree cannot show (views, operators, casts, row policies that call functions) the catalogue tells; what
+// it does not tell, of PostgreSQL's own functions within a view, a replica refuses by itself, but for locks.
 
 #include <string_view>
 
 #include "handlers/sql/backend.h"
-#include "handlers/sql/classify/postgres_functions.h"
+#include "handlers/sql/classify/postgres_names.h"
 
 namespace sluice::sql {
 

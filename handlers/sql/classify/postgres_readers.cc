@@ -1,13 +1,13 @@
-// PostgreSQL's own functions that only read, by name: every overload is IMMUTABLE or STABLE, or VOLATILE for reasons that change nothing
-// (random, clock_timestamp, the sizes of relations). From pg_proc of PostgreSQL 15; what must not be taken for a read although the server
-// calls it STABLE was left out, and stands in postgres_functions.cc with its reason.
+// PostgreSQL's own names, from the catalogue of PostgreSQL 15: its operators, its types, and its functions that only read: every overload is IMMUTABLE or STABLE, or VOLATILE for reasons that change nothing
+// (random, clock_timestamp, the sizes of relations). What must not be taken for a read although the server
+// calls it STABLE was left out, and stands in postgres_names.cc with its reason.
 
-#include "handlers/sql/classify/postgres_functions.h"
+#include "handlers/sql/classify/postgres_names.h"
 
 namespace sluice::sql {
 
 // Sorted by octets.
-const std::array<std::string_view, 1991> kPostgresReaders{
+const std::array<std::string_view, 1990> kPostgresReaders{
     "abbrev", "abs", "aclcontains", "acldefault", "aclexplode", "aclinsert", "aclitemeq", "aclitemin", "aclitemout", "aclremove", "acos", "acosd",
     "acosh", "age", "amvalidate", "any_in", "any_out", "anyarray_in", "anyarray_out", "anyarray_send", "anycompatible_in", "anycompatible_out",
     "anycompatiblearray_in", "anycompatiblearray_out", "anycompatiblearray_send", "anycompatiblemultirange_in", "anycompatiblemultirange_out",
@@ -160,7 +160,7 @@ const std::array<std::string_view, 1991> kPostgresReaders{
     "pg_notification_queue_usage", "pg_opclass_is_visible", "pg_operator_is_visible", "pg_opfamily_is_visible", "pg_options_to_table",
     "pg_partition_ancestors", "pg_partition_root", "pg_partition_tree", "pg_postmaster_start_time", "pg_prepared_xact", "pg_relation_filenode",
     "pg_relation_filepath", "pg_relation_is_publishable", "pg_relation_is_updatable", "pg_relation_size", "pg_safe_snapshot_blocking_pids",
-    "pg_sequence_last_value", "pg_sequence_parameters", "pg_settings_get_flags", "pg_show_all_file_settings", "pg_show_all_settings", "pg_size_bytes",
+    "pg_sequence_parameters", "pg_settings_get_flags", "pg_show_all_file_settings", "pg_show_all_settings", "pg_size_bytes",
     "pg_size_pretty", "pg_sleep", "pg_sleep_for", "pg_sleep_until", "pg_snapshot_in", "pg_snapshot_out", "pg_snapshot_send", "pg_snapshot_xip",
     "pg_snapshot_xmax", "pg_snapshot_xmin", "pg_stat_get_activity", "pg_stat_get_analyze_count", "pg_stat_get_archiver",
     "pg_stat_get_autoanalyze_count", "pg_stat_get_autovacuum_count", "pg_stat_get_backend_activity", "pg_stat_get_backend_activity_start",
@@ -252,6 +252,25 @@ const std::array<std::string_view, 1991> kPostgresReaders{
     "xid8send", "xideq", "xideqint4", "xidin", "xidneq", "xidneqint4", "xidout", "xidsend", "xml", "xml_in", "xml_is_well_formed",
     "xml_is_well_formed_content", "xml_is_well_formed_document", "xml_out", "xml_send", "xmlagg", "xmlcomment", "xmlconcat2", "xmlexists",
     "xmlvalidate", "xpath", "xpath_exists",
+};
+
+const std::array<std::string_view, 74> kPostgresOperators{
+    "!!", "!~", "!~*", "!~~", "!~~*", "#", "##", "#-", "#>", "#>>", "%", "&", "&&", "&<", "&<|", "&>", "*", "*<", "*<=", "*<>", "*=", "*>", "*>=",
+    "+", "-", "->", "->>", "-|-", "/", "<", "<->", "<<", "<<=", "<<|", "<=", "<>", "<@", "<^", "=", ">", ">=", ">>", ">>=", ">^", "?", "?#", "?&",
+    "?-", "?-|", "?|", "?||", "@", "@-@", "@>", "@?", "@@", "@@@", "^", "^@", "|", "|&>", "|/", "|>>", "||", "||/", "~", "~*", "~<=~", "~<~", "~=",
+    "~>=~", "~>~", "~~", "~~*",
+};
+
+const std::array<std::string_view, 98> kPostgresTypes{
+    "aclitem", "any", "anyarray", "anycompatible", "anycompatiblearray", "anycompatiblemultirange", "anycompatiblenonarray", "anycompatiblerange",
+    "anyelement", "anyenum", "anymultirange", "anynonarray", "anyrange", "bit", "bool", "box", "bpchar", "bytea", "char", "cid", "cidr", "circle",
+    "cstring", "date", "datemultirange", "daterange", "float4", "float8", "gtsvector", "inet", "int2", "int2vector", "int4", "int4multirange",
+    "int4range", "int8", "int8multirange", "int8range", "interval", "json", "jsonb", "jsonpath", "line", "lseg", "macaddr", "macaddr8", "money",
+    "name", "numeric", "nummultirange", "numrange", "oid", "oidvector", "path", "pg_brin_bloom_summary", "pg_brin_minmax_multi_summary",
+    "pg_dependencies", "pg_lsn", "pg_mcv_list", "pg_ndistinct", "pg_node_tree", "pg_snapshot", "point", "polygon", "record", "refcursor",
+    "regclass", "regcollation", "regconfig", "regdictionary", "regnamespace", "regoper", "regoperator", "regproc", "regprocedure", "regrole",
+    "regtype", "text", "tid", "time", "timestamp", "timestamptz", "timetz", "tsmultirange", "tsquery", "tsrange", "tstzmultirange", "tstzrange",
+    "tsvector", "txid_snapshot", "unknown", "uuid", "varbit", "varchar", "void", "xid", "xid8", "xml",
 };
 
 }  // namespace sluice::sql

@@ -29,7 +29,7 @@ extern void FlushErrorState(void);
 enum { kDeepest = 2000 };
 
 typedef struct {
-  sluice_pg_function function;
+  sluice_pg_look look;
   void *context;
   struct sluice_pg_verdict *verdict;
   int depth;
@@ -42,44 +42,72 @@ static void note(Walk *walk, int kind, const char *what, const char *name) {
   snprintf(walk->verdict->why, sizeof walk->verdict->why, what, name);
 }
 
-static void note_effect(Walk *walk, const struct sluice_pg_effect effect, const char *name) {
-  if (effect.kind == SLUICE_PG_READ || (walk->planned_only && !effect.folded)) return;
+/* Out of line, for its buffers: walk_node's frame is pushed for every node. */
+__attribute__((noinline)) static void note_effect(Walk *walk, enum sluice_pg_thing thing, int kind, struct sluice_pg_effect effect, const char *name) {
+  if (walk->planned_only && !effect.folded) return;
+  const char *form = "%%s %s";
+  if (thing == SLUICE_PG_FUNCTION || thing == SLUICE_PG_FIELD) form = "%%s() %s";
+  if (thing == SLUICE_PG_OPERATOR) form = "the operator %%s %s";
+  if (thing == SLUICE_PG_TYPE) form = "the type %%s %s";
   char what[160];
-  snprintf(what, sizeof what, "%%s() %s", effect.why);
+  snprintf(what, sizeof what, form, effect.why);
   char full[80];
   snprintf(full, sizeof full, "%.60s", name);
-  note(walk, effect.kind, what, full);
+  note(walk, kind, what, full);
 }
 
-static void look_at_function(Walk *walk, const FuncCall *call) {
+static void look_up(Walk *walk, enum sluice_pg_thing thing, const char *schema, const char *name) {
+  struct sluice_pg_effect effect;
+  const int kind = walk->look(walk->context, thing, schema, name, &effect);
+  if (kind != SLUICE_PG_READ) note_effect(walk, thing, kind, effect, name);
+}
+
+/* A name as the grammar gives it: the last of the list, and its schema before it. */
+static void look_up_list(Walk *walk, enum sluice_pg_thing thing, const List *names) {
   const char *schema = "", *name = "";
   const ListCell *cell;
-  foreach (cell, call->funcname) {
+  foreach (cell, names) {
     schema = name;
     name = strVal(lfirst(cell));
   }
-  note_effect(walk, walk->function(walk->context, schema, name), name);
+  look_up(walk, thing, schema, name);
 }
 
-/* (expression).name is a field, or else the call name(expression). What is known of no function is taken for a field. */
+/* value.name: a column, or a call. */
+static void look_at_field(Walk *walk, const char *name, bool of_value) {
+  if (of_value) look_up(walk, SLUICE_PG_FIELD, "", name);
+  if (name[0] != 'l' && name[0] != 'i') return;
+  if (strcmp(name, "last_value") == 0 || strcmp(name, "log_cnt") == 0 || strcmp(name, "is_called") == 0) look_up(walk, SLUICE_PG_SEQUENCE_COLUMN, "", name);
+}
+
 static void look_at_fields(Walk *walk, const A_Indirection *indirection) {
   const ListCell *cell;
-  foreach (cell, indirection->indirection) {
-    if (!IsA(lfirst(cell), String)) continue;
-    const char *name = strVal(lfirst(cell));
-    const struct sluice_pg_effect effect = walk->function(walk->context, "", name);
-    if (!effect.folded) note_effect(walk, effect, name);
-  }
+  foreach (cell, indirection->indirection)
+    if (IsA(lfirst(cell), String)) look_at_field(walk, strVal(lfirst(cell)), true);
 }
 
-/* A sequence's counter is logged ahead of use, so that a replica's copy runs ahead of the truth. */
 static void look_at_column(Walk *walk, const ColumnRef *column) {
-  static const char *const of_sequences[] = {"last_value", "log_cnt", "is_called"};
   const Node *last = llast(column->fields);
-  if (!IsA(last, String)) return;
-  for (size_t i = 0; i < lengthof(of_sequences); ++i)
-    if (strcmp(strVal(last), of_sequences[i]) == 0 && !walk->planned_only)
-      note(walk, SLUICE_PG_PRIMARY, "%s may be a sequence's, whose counter runs ahead on a replica", of_sequences[i]);
+  if (IsA(last, String)) look_at_field(walk, strVal(last), list_length(column->fields) > 1);
+}
+
+static void look_at_operator(Walk *walk, const List *names) {
+  if (names != NIL) look_up_list(walk, SLUICE_PG_OPERATOR, names);
+}
+
+static void look_at_type(Walk *walk, const TypeName *type) {
+  if (type != NULL && type->names != NIL) look_up_list(walk, SLUICE_PG_TYPE, type->names);
+}
+
+/* A method is a function of C that the planner, too, asks. */
+__attribute__((noinline)) static void look_at_sampling(Walk *walk, const RangeTableSample *sample) {
+  static const char *const known[] = {"bernoulli", "system", "system_rows", "system_time"};
+  const char *method = strVal(llast(sample->method));
+  for (size_t i = 0; i < lengthof(known); ++i)
+    if (strcmp(method, known[i]) == 0) return;
+  char full[80];
+  snprintf(full, sizeof full, "%.60s", method);
+  note(walk, SLUICE_PG_PRIMARY, "TABLESAMPLE %s is not known, and may do anything", full);
 }
 
 static bool walk_node(Node *node, Walk *walk);
@@ -108,12 +136,18 @@ static const char *locking_words(const LockingClause *clause) {
   }
 }
 
-static bool walk_node(Node *node, Walk *walk) {
-  if (node == NULL) return false;
+__attribute__((noinline)) static void look_at_node(Node *node, Walk *walk) {
   switch (nodeTag(node)) {
-    case T_FuncCall: look_at_function(walk, (FuncCall *)node); break;
+    case T_FuncCall: look_up_list(walk, SLUICE_PG_FUNCTION, ((FuncCall *)node)->funcname); break;
     case T_A_Indirection: look_at_fields(walk, (A_Indirection *)node); break;
-    case T_ColumnRef: look_at_column(walk, (ColumnRef *)node); break;
+    /* BETWEEN stands there by its own name. */
+    case T_A_Expr: if (((A_Expr *)node)->kind < AEXPR_BETWEEN) look_at_operator(walk, ((A_Expr *)node)->name); break;
+    case T_SubLink: look_at_operator(walk, ((SubLink *)node)->operName); break;
+    case T_SortBy: look_at_operator(walk, ((SortBy *)node)->useOp); break;
+    case T_TypeName: look_at_type(walk, (TypeName *)node); break;
+    /* The walker passes its type over. */
+    case T_RangeTableFuncCol: look_at_type(walk, ((RangeTableFuncCol *)node)->typeName); break;
+    case T_RangeTableSample: look_at_sampling(walk, (RangeTableSample *)node); break;
     case T_InsertStmt: if (!walk->planned_only) note(walk, SLUICE_PG_WRITE, "INSERT changes data%s", ""); break;
     case T_UpdateStmt: if (!walk->planned_only) note(walk, SLUICE_PG_WRITE, "UPDATE changes data%s", ""); break;
     case T_DeleteStmt: if (!walk->planned_only) note(walk, SLUICE_PG_WRITE, "DELETE changes data%s", ""); break;
@@ -131,6 +165,20 @@ static bool walk_node(Node *node, Walk *walk) {
       break;
     }
     default: break;
+  }
+}
+
+static bool walk_node(Node *node, Walk *walk) {
+  if (node == NULL) return false;
+  switch (nodeTag(node)) {
+    /* Leaves and lists are most nodes. */
+    case T_A_Const:
+    case T_ParamRef: return false;
+    case T_ColumnRef: look_at_column(walk, (ColumnRef *)node); return false;
+    case T_RangeVar: look_up(walk, SLUICE_PG_RELATION, ((RangeVar *)node)->schemaname ? ((RangeVar *)node)->schemaname : "", ((RangeVar *)node)->relname); return false;
+    case T_List:
+    case T_ResTarget: break;
+    default: look_at_node(node, walk);
   }
   return walk_children(node, walk);
 }
@@ -219,7 +267,7 @@ static void look_at_statement(Walk *walk, Node *statement) {
   note(walk, SLUICE_PG_WRITE, "it is no query, and such statements change something%s", "");
 }
 
-void sluice_pg_classify(const char *text, sluice_pg_function function, void *context, struct sluice_pg_verdict *verdict) {
+void sluice_pg_classify(const char *text, sluice_pg_look look, void *context, struct sluice_pg_verdict *verdict) {
   verdict->kind = SLUICE_PG_READ;
   verdict->why[0] = '\0';
   verdict->statements = 0;
@@ -231,7 +279,7 @@ void sluice_pg_classify(const char *text, sluice_pg_function function, void *con
     verdict->broken = 1;
     snprintf(verdict->why, sizeof verdict->why, "PostgreSQL's grammar does not take it: %s at character %d", parsed.error->message, parsed.error->cursorpos);
   } else {
-    Walk walk = {function, context, verdict, 0, false};
+    Walk walk = {look, context, verdict, 0, false};
     const ListCell *cell;
     /* The server's walker raises its errors by a jump. */
     sigjmp_buf *outer = PG_exception_stack;

@@ -16,16 +16,19 @@ struct sluice_pg_verdict {
   int broken;          /* the parser would not take it: `why` says what it said */
 };
 
-/* What calling a function does. `schema` is "" when the text names none. The answer's `why` is a literal, or NULL for a read. */
+/* What a name in a statement stands for. A field is what follows a dot: a column, or else the call of a function of that name. */
+enum sluice_pg_thing { SLUICE_PG_FUNCTION, SLUICE_PG_FIELD, SLUICE_PG_SEQUENCE_COLUMN, SLUICE_PG_RELATION, SLUICE_PG_OPERATOR, SLUICE_PG_TYPE };
+
+/* What using a thing does; of what only reads nothing is told. */
 struct sluice_pg_effect {
-  int kind;
   int folded;       /* may run while a statement is only planned */
-  const char *why;
+  const char *why;  /* a literal */
 };
-typedef struct sluice_pg_effect (*sluice_pg_function)(void *context, const char *schema, const char *name);
+/* Returns one of sluice_pg_class, and fills `effect` in unless it is SLUICE_PG_READ. `schema` is "" when the text names none. */
+typedef int (*sluice_pg_look)(void *context, enum sluice_pg_thing thing, const char *schema, const char *name, struct sluice_pg_effect *effect);
 
 /* `text` ends with a NUL. From any thread. */
-void sluice_pg_classify(const char *text, sluice_pg_function function, void *context, struct sluice_pg_verdict *verdict);
+void sluice_pg_classify(const char *text, sluice_pg_look look, void *context, struct sluice_pg_verdict *verdict);
 
 #ifdef __cplusplus
 }

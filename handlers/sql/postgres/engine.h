@@ -4,7 +4,7 @@
 #include <map>
 
 #include "handlers/sql/cluster/engine.h"
-#include "handlers/sql/postgres/functions.h"
+#include "handlers/sql/postgres/learned.h"
 #include "handlers/sql/postgres/statements.h"
 
 namespace sluice::sql::postgres {
@@ -38,8 +38,8 @@ class Postgres final : public cluster::Engine {
   std::vector<std::pair<std::string, std::string>> parameters_;  // of the connection string, without hosts
   std::string options_;
   cluster::AnswerLimits limits_;
-  Functions functions_;
-  Statements statements_{functions_};
+  Learned learned_;
+  Statements statements_{learned_};
   std::string system_;
   std::map<std::uint32_t, std::vector<Mark>> histories_;  // by timeline; complete, and they never change
   Texts texts_;

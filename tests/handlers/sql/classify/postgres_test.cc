@@ -34,9 +34,16 @@ TEST(PostgresClassify, threads_do_not_get_in_each_others_way) {
   for (auto& thread : threads) thread.join();
 }
 
+// Of a shop whose users made functions, operators, types and relations of their own.
 struct Shop : Catalogue {
-  Volatility volatility(std::string_view, std::string_view name) const override {
-    return name == "price" ? Volatility::stable : name == "buy" ? Volatility::mutating : Volatility::unknown;
+  Volatility volatility(Thing thing, std::string_view, std::string_view name) const override {
+    switch (thing) {
+      case Thing::function: return name == "price" ? Volatility::stable : name == "buy" || name == "lower" ? Volatility::mutating : Volatility::unknown;
+      case Thing::operation: return name == "<+>" || name == "+" ? Volatility::mutating : Volatility::immutable;
+      case Thing::type: return name == "basket" ? Volatility::mutating : Volatility::immutable;
+      case Thing::relation: return name == "s" ? Volatility::mutating : Volatility::immutable;
+    }
+    return Volatility::unknown;
   }
 };
 
@@ -46,6 +53,30 @@ TEST(PostgresClassify, what_the_catalogue_knows_of_users_functions_counts) {
   EXPECT_EQ(classify_postgres("SELECT buy(1)", &shop).kind, Class::primary);
   EXPECT_EQ(classify_postgres("SELECT price(1)").kind, Class::primary);
   EXPECT_EQ(classify_postgres("SELECT other.lower('X')").kind, Class::primary) << "not PostgreSQL's own lower()";
+}
+
+TEST(PostgresClassify, a_users_function_of_the_name_of_postgresqls_own_is_as_bad_as_it_is) {
+  const Shop shop;
+  EXPECT_EQ(classify_postgres("SELECT lower(5)", &shop).kind, Class::primary);
+  EXPECT_EQ(classify_postgres("SELECT pg_catalog.lower('X'), upper('x')", &shop).kind, Class::read);
+}
+
+TEST(PostgresClassify, a_field_may_be_the_call_of_a_function_that_is_known_to_have_effects) {
+  const Shop shop;
+  for (const char* text : {"SELECT t.buy FROM t", "SELECT public.t.buy FROM t", "SELECT 1 FROM t JOIN u ON t.buy > 0", "SELECT 1 FROM t GROUP BY t.buy",
+                           "SELECT (t).buy FROM t", "SELECT 1 FROM t ORDER BY \"t\".\"buy\""})
+    EXPECT_EQ(classify_postgres(text, &shop).kind, Class::primary) << text;
+  for (const char* text : {"SELECT buy FROM t", "SELECT t.id, t.name, t.now, t.price, t.unheard_of FROM t"}) EXPECT_EQ(classify_postgres(text, &shop).kind, Class::read) << text;
+}
+
+TEST(PostgresClassify, what_calls_without_a_name_is_known_from_the_catalogue) {
+  const Shop shop;
+  for (const char* text : {"SELECT 1 <+> 2", "SELECT 1 + 2", "SELECT 1 OPERATOR(public.<+>) 2", "SELECT a FROM t ORDER BY a USING <+>", "SELECT 1 <+> ANY (SELECT a FROM t)",
+                           "SELECT '1'::basket", "SELECT CAST(ARRAY[1] AS basket[])", "SELECT * FROM json_to_record('{}') AS x(a basket)",
+                           "SELECT * FROM XMLTABLE('/a' PASSING '<a/>' COLUMNS x basket)", "SELECT * FROM s", "TABLE s"})
+    EXPECT_EQ(classify_postgres(text, &shop).kind, Class::primary) << text;
+  for (const char* text : {"SELECT 1 <-> 2, 1 <*> 2", "SELECT 1 OPERATOR(pg_catalog.+) 2", "SELECT '1'::status", "SELECT t.last_value, is_called FROM t"})
+    EXPECT_EQ(classify_postgres(text, &shop).kind, Class::read) << text;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
-#include "handlers/sql/classify/postgres_functions.h"
+#include "handlers/sql/classify/postgres_names.h"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace sluice::sql {
 namespace {
@@ -23,9 +24,15 @@ constexpr Known kEffects[] = {
     {"lo_export", Class::write, "writes a file on the server"},
     {"lo_put", Class::write, "changes a large object"},
     {"lo_unlink", Class::write, "removes a large object"},
-    {"lo_truncate*", Class::write, "changes a large object"},
+    {"lo_truncate", Class::write, "changes a large object"},
+    {"lo_truncate64", Class::write, "changes a large object"},
     {"lowrite", Class::write, "changes a large object"},
-    {"lo_*", Class::primary, "works on a large object that the transaction has open"},
+    {"lo_open", Class::primary, "works on a large object that the transaction has open"},
+    {"lo_close", Class::primary, "works on a large object that the transaction has open"},
+    {"lo_lseek", Class::primary, "works on a large object that the transaction has open"},
+    {"lo_lseek64", Class::primary, "works on a large object that the transaction has open"},
+    {"lo_tell", Class::primary, "works on a large object that the transaction has open"},
+    {"lo_tell64", Class::primary, "works on a large object that the transaction has open"},
     {"loread", Class::primary, "works on a large object that the transaction has open"},
     {"pg_notify", Class::write, "tells listeners"},
     {"dblink*", Class::write, "runs statements on another connection"},
@@ -38,6 +45,7 @@ constexpr Known kEffects[] = {
     {"setseed", Class::session, "changes the connection's random numbers"},
     {"currval", Class::primary, "tells what the connection itself did before; use RETURNING"},
     {"lastval", Class::primary, "tells what the connection itself did before; use RETURNING"},
+    {"pg_sequence_last_value", Class::primary, "tells of a counter that runs ahead on a replica"},
     {"pg_backend_pid", Class::primary, "tells of the connection, which is the gateway's"},
     {"pg_my_temp_schema", Class::primary, "tells of the connection, which is the gateway's"},
     {"pg_listening_channels", Class::primary, "tells of the connection, which is the gateway's"},
@@ -93,21 +101,88 @@ bool matches(const Known& known, std::string_view name) {
   return known.name.ends_with('*') ? name.starts_with(known.name.substr(0, known.name.size() - 1)) : name == known.name;
 }
 
+constexpr std::size_t beginning(std::string_view name) {
+  return name.size() < 3 ? 0 : static_cast<std::size_t>((name[0] & 31) << 10 | (name[1] & 31) << 5 | (name[2] & 31));
+}
+
+// By the first three letters: columns are many, and hardly any begins as these do.
+constexpr auto kBeginnings = [] {
+  std::array<std::uint32_t, 1024> out{};
+  for (const Known& known : kEffects) out[beginning(known.name) / 32] |= 1u << beginning(known.name) % 32;
+  return out;
+}();
+
+const Known* known_effect(std::string_view name) {
+  if (const auto at = beginning(name); (kBeginnings[at / 32] >> at % 32 & 1) == 0) return nullptr;
+  const auto known = std::ranges::find_if(kEffects, [&](const Known& one) { return matches(one, name); });
+  return known == std::end(kEffects) ? nullptr : known;
+}
+
+using Thing = Catalogue::Thing;
+using Volatility = Catalogue::Volatility;
+
+Volatility learned(const Catalogue* catalogue, Thing thing, std::string_view schema, std::string_view name) {
+  return catalogue ? catalogue->volatility(thing, schema, name) : Volatility::unknown;
+}
+
+// The default when a function is made: most that have it only read. Those that do not are refused by a replica, but for what it lets pass:
+// locks, say.
+constexpr NameEffect kVolatile{Class::primary, false, "is VOLATILE, so it may change something; declare it STABLE if it only reads"};
+constexpr NameEffect kCallsVolatile{Class::primary, false, "calls a VOLATILE function, which may change something"};
+
+bool of_postgres(std::string_view schema) { return schema.empty() || schema == "pg_catalog"; }
+
+// Of what is not called by name, but calls. A bare name may be that of PostgreSQL's own and of a user's at once.
+NameEffect caller(bool ours, Thing thing, std::string_view schema, std::string_view name, const Catalogue* catalogue) {
+  if (ours && !schema.empty()) return {};
+  const Volatility is = learned(catalogue, thing, schema, name);
+  if (is == Volatility::mutating) return kCallsVolatile;
+  if (ours || is != Volatility::unknown) return {};
+  return {Class::primary, true, "is none of PostgreSQL's own, and may call anything"};
+}
+
 }  // namespace
 
-FunctionEffect postgres_function(std::string_view schema, std::string_view name, const Catalogue* catalogue) {
-  const bool own = schema.empty() || schema == "pg_catalog";
-  if (own && std::ranges::binary_search(kPostgresReaders, name)) return {};
-  const auto known = std::ranges::find_if(kEffects, [&](const Known& one) { return matches(one, name); });
-  if (known != std::end(kEffects)) return {known->kind, false, known->why};
-  switch (catalogue ? catalogue->volatility(schema, name) : Catalogue::Volatility::unknown) {
-    case Catalogue::Volatility::immutable: return {};
-    case Catalogue::Volatility::stable: return {};
-    // The default when a function is made: most that have it only read. Those that do not are refused by a replica.
-    case Catalogue::Volatility::mutating: return {Class::primary, false, "is VOLATILE, so it may change something; declare it STABLE if it only reads"};
-    case Catalogue::Volatility::unknown: break;
+NameEffect postgres_function(std::string_view schema, std::string_view name, const Catalogue* catalogue) {
+  const bool reader = of_postgres(schema) && std::ranges::binary_search(kPostgresReaders, name);
+  if (reader && !schema.empty()) return {};
+  if (!reader)
+    if (const Known* known = known_effect(name)) return {known->kind, false, known->why};
+  switch (learned(catalogue, Thing::function, schema, name)) {
+    case Volatility::immutable:
+    case Volatility::stable: return {};
+    case Volatility::mutating: return kVolatile;
+    case Volatility::unknown: break;
   }
+  if (reader) return {};
   return {Class::primary, true, "is none of PostgreSQL's own functions, and may change something"};
+}
+
+NameEffect postgres_field(std::string_view name, const Catalogue* catalogue) {
+  if (const Known* known = known_effect(name)) return {known->kind, false, known->why};
+  return learned(catalogue, Thing::function, "", name) == Volatility::mutating ? kVolatile : NameEffect{};
+}
+
+NameEffect postgres_relation(std::string_view schema, std::string_view name, const Catalogue* catalogue) {
+  if (of_postgres(schema) && name == "pg_sequences") return {Class::primary, false, "tells of counters that run ahead on a replica"};
+  if (learned(catalogue, Thing::relation, schema, name) != Volatility::mutating) return {};
+  return {Class::primary, false, "is a sequence, a foreign table, or calls a VOLATILE function: a replica may know it wrong, or change something"};
+}
+
+NameEffect postgres_sequence_column(const Catalogue* catalogue) {
+  // Who knows the relations has seen the sequence itself.
+  if (learned(catalogue, Thing::relation, "", "") != Volatility::unknown) return {};
+  return {Class::primary, false, "may be a sequence's, whose counter runs ahead on a replica"};
+}
+
+NameEffect postgres_operator(std::string_view schema, std::string_view name, const Catalogue* catalogue) {
+  const bool ours = of_postgres(schema) && (name.size() == 1 ? name != "!" && name != "`" : std::ranges::binary_search(kPostgresOperators, name));
+  return caller(ours, Thing::operation, schema, name, catalogue);
+}
+
+NameEffect postgres_type(std::string_view schema, std::string_view name, const Catalogue* catalogue) {
+  const bool ours = of_postgres(schema) && std::ranges::binary_search(kPostgresTypes, name);
+  return caller(ours, Thing::type, schema, name, catalogue);
 }
 
 }  // namespace sluice::sql
