@@ -29,7 +29,9 @@ constexpr std::string_view kVacuum = "VACUUM cannot run inside the transaction t
 
 // Functions whose answer belongs to the connection that wrote, and those that act.
 constexpr std::array<std::string_view, 3> kOfTheWriter{"changes", "last_insert_rowid", "total_changes"};
-constexpr std::array<std::string_view, 5> kActing{"edit", "fts3_tokenizer", "load_extension", "readfile", "writefile"};
+constexpr std::array<std::string_view, 6> kActing{"edit", "fts3_tokenizer", "load_extension", "readfile", "sqlite_log", "writefile"};
+// Those that write although SQLite calls their statement read-only: FTS3 and FTS4 merge their index into one.
+constexpr std::array<std::string_view, 1> kWriting{"optimize"};
 
 // Without the white space, comments and semicolons that it begins with.
 std::string_view past_blank(std::string_view text) {
@@ -59,7 +61,9 @@ bool is_vacuum(sqlite3_stmt* statement) {
 void Sight::found(Class kind, std::string why) {
   // read < primary < write < session: the strongest finding stands.
   auto rank = [](Class c) { return c == Class::read ? 0 : c == Class::primary ? 1 : c == Class::write ? 2 : 3; };
-  if (rank(kind) <= rank(worst_)) return;
+  if (rank(kind) < rank(worst_)) return;
+  // A change of the schema may turn out to be none (see verdict): it hides no other write.
+  if (rank(kind) == rank(worst_) && why_ != kSchema) return;
   worst_ = kind;
   why_ = std::move(why);
 }
@@ -79,6 +83,7 @@ void Sight::look(int action, std::string_view first, std::string_view second, bo
     case SQLITE_RECURSIVE: return;
     case SQLITE_FUNCTION:
       if (one_of(second, kOfTheWriter)) return found(Class::primary, std::string(second) + "() tells of the connection that wrote");
+      if (one_of(second, kWriting)) return found(Class::write, std::string(second) + "() rewrites a full-text index");
       if (one_of(second, kActing)) return found(Class::session, std::string(second) + "() acts outside of the database");
       return;
     case SQLITE_INSERT:

@@ -15,6 +15,7 @@ class ClassifyTest : public testing::Test {
   void SetUp() override {
     writer.run(writer.prepare("CREATE TABLE t(a INTEGER PRIMARY KEY, b UNIQUE)"), {}, never);
     writer.run(writer.prepare("CREATE VIEW v AS SELECT a FROM t"), {}, never);
+    writer.run(writer.prepare("CREATE VIRTUAL TABLE f USING fts4(x)"), {}, never);
     reader = std::make_unique<Connection>(file, Connection::Mode::reader);
   }
   void TearDown() override { std::filesystem::remove_all(folder); }
@@ -61,6 +62,9 @@ const Case kCases[] = {
     {"SELECT last_insert_rowid()", kPrimary},
     {"SELECT changes()", kPrimary},
     {"SELECT TOTAL_CHANGES() FROM t", kPrimary},
+    {"SELECT optimize(f) FROM f", kWrite},  // of FTS4; sqlite3_stmt_readonly calls it a read
+    {"SELECT * FROM f WHERE f MATCH 'x' AND Optimize(f) = ''", kWrite},
+    {"SELECT sqlite_log(1, 'x')", kSession},
     {"INSERT INTO t VALUES (1, 2)", kWrite},
     {"INSERT OR REPLACE INTO t VALUES (1, 2)", kWrite},
     {"INSERT INTO t VALUES (1, 2) ON CONFLICT DO NOTHING", kWrite},
