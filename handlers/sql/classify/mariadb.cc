@@ -59,6 +59,37 @@ bool names_columns(const Statement& s, std::size_t i) {
   return s.word(behind, "AS") && s.symbol(behind + 1, "(");
 }
 
+constexpr std::size_t kShape = 200;  // tokens within which a call or a clause shows its shape
+
+mariadb::Call call_at(const Statement& s, std::size_t i) {
+  const std::string_view name = s.at(i).text;
+  const bool adjacent = name.data() + name.size() == s.at(i + 1).text.data();
+  mariadb::Call call{s.symbol(i + 2, ")") ? 0u : 1u, adjacent};
+  if (!s.word(i, "POINT")) return call;
+  int depth = 0;
+  for (std::size_t at = i + 1; at < i + kShape; ++at) {
+    if (s.symbol(at, "(")) ++depth;
+    if (s.symbol(at, ")") && --depth == 0) return call;
+    if (s.symbol(at, ",") && depth == 1) ++call.arguments;
+  }
+  return {};
+}
+
+// Words that are a clause by what stands about them, and else may call a user's function.
+bool is_clause(const Statement& s, std::size_t i) {
+  if (s.word(i, "AGAINST")) return i > 0 && s.symbol(i - 1, ")");                       // MATCH (a) AGAINST (
+  if (s.word(i, "COLUMNS")) return i > 0 && s.at(i - 1).kind == Kind::string;           // JSON_TABLE(a, '$' COLUMNS (
+  if (s.word(i, "MINUS")) return s.any_of(i + 2, {"SELECT", "VALUES", "WITH"});         // SELECT ... MINUS (SELECT
+  if (!s.word(i, "JSON_TABLE")) return false;
+  int depth = 0;
+  for (std::size_t at = i + 1; at < i + kShape; ++at) {
+    if (s.symbol(at, "(")) ++depth;
+    if (s.symbol(at, ")") && --depth == 0) return false;
+    if (depth == 1 && s.word(at, "COLUMNS") && s.symbol(at + 1, "(") && is_clause(s, at)) return true;
+  }
+  return false;
+}
+
 // Everything within a statement that is shaped like a read.
 void look_within(const Statement& s, Verdict& verdict) {
   for (std::size_t i = 0; i < s.size(); ++i) {
@@ -92,8 +123,8 @@ void look_within(const Statement& s, Verdict& verdict) {
       worsen(verdict, Class::primary, "PREVIOUS VALUE FOR tells what the connection itself did before");
     if (s.word(i, "SQL_CALC_FOUND_ROWS")) worsen(verdict, Class::primary, "the connection remembers SQL_CALC_FOUND_ROWS");
     if (s.word(i, "PROCEDURE")) worsen(verdict, Class::primary, "it has a PROCEDURE clause");
-    if (calls && !names_columns(s, i)) {
-      const auto effect = mariadb::effect_of(token.text, s.symbol(i + 2, ")"));
+    if (calls && !names_columns(s, i) && !is_clause(s, i)) {
+      const auto effect = mariadb::effect_of(token.text, call_at(s, i));
       worsen(verdict, effect.kind, effect.why);
     }
     // Oracle's notation of sequences: s.NEXTVAL is a column's name elsewhere, and a sequence's refusal on a replica.

@@ -12,7 +12,12 @@ struct Effect {
   std::string_view why;
 };
 
-// Of a word that a parenthesis follows. `empty`: nothing stands within.
-Effect effect_of(std::string_view word, bool empty);
+struct Call {
+  std::size_t arguments = 0;  // 1 for any number, but of those whose number makes a difference
+  bool adjacent = true;  // nothing stands between the word and its parenthesis
+};
+
+// Of a word that a parenthesis follows.
+Effect effect_of(std::string_view word, Call);
 
 }  // namespace sluice::sql::mariadb
