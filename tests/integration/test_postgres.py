@@ -125,11 +125,12 @@ class Statements(ClusterCase):
         self.assertTrue(all("division by zero" in b for b in bad))
 
     def test_what_a_replica_refuses_runs_on_the_primary_and_is_remembered(self):
-        self.sql.execute("CREATE SEQUENCE IF NOT EXISTS hidden")
-        self.sql.execute("CREATE OR REPLACE VIEW sneaky AS SELECT nextval('hidden') AS n")
+        self.sql.execute("CREATE SEQUENCE IF NOT EXISTS concealed")
+        self.sql.execute("CREATE OR REPLACE FUNCTION liar() RETURNS bigint STABLE LANGUAGE sql AS 'SELECT nextval(''concealed'')'")
         cluster.sync()
-        first = self.sql.query("SELECT n FROM sneaky")
-        second = self.sql.query("SELECT n FROM sneaky")
+        wait_for(lambda: self.sql.explain("SELECT liar()")["class"] == "read", "the gateway to believe it")
+        first = self.sql.query("SELECT liar()")
+        second = self.sql.query("SELECT liar()")
         self.assertEqual([first["rows"], second["rows"]], [[[1]], [[2]]])
         self.assertEqual((second["route"]["role"], second["route"]["class"]), ("primary", "primary"))
         self.assertIn("would not run it as a read", second["route"]["why"])
@@ -142,6 +143,23 @@ class Statements(ClusterCase):
         self.assertEqual(self.sql.explain("SELECT count_up()")["class"], "primary")
         self.assertIn("declare it STABLE", self.sql.explain("SELECT count_up()")["why"])
         self.assertEqual(self.sql.explain("SELECT nobody_made_this()")["class"], "primary")
+
+    def test_what_users_made_that_calls_a_volatile_function_is_the_primarys(self):
+        for statement in ("CREATE SCHEMA made", "CREATE SEQUENCE made.counter", "CREATE TABLE made.thing(id int, last_value int)", "CREATE TYPE made.mood AS ENUM ('well')",
+                          "CREATE FUNCTION made.bump(made.thing) RETURNS bigint LANGUAGE sql AS 'SELECT nextval(''made.counter'')'",
+                          "CREATE FUNCTION made.lower(int) RETURNS bigint LANGUAGE sql AS 'SELECT nextval(''made.counter'')'",
+                          "CREATE FUNCTION made.both(int, int) RETURNS bigint LANGUAGE sql AS 'SELECT nextval(''made.counter'')'",
+                          "CREATE OPERATOR made.<+> (leftarg = int, rightarg = int, function = made.both)", "CREATE DOMAIN made.locked AS int CHECK (pg_advisory_lock(VALUE) IS NOT NULL)",
+                          "CREATE VIEW made.seen AS SELECT made.bump(thing) FROM made.thing", "CREATE VIEW made.seen_again AS SELECT * FROM made.seen",
+                          "CREATE VIEW made.plain AS SELECT id FROM made.thing"):
+            self.sql.execute(statement)
+        kind = lambda text: self.sql.explain(text)["class"]
+        wait_for(lambda: kind("SELECT 'well'::made.mood") == "read" and kind("SELECT * FROM made.seen") == "primary", "the gateway to learn of them")
+        for text in ("SELECT * FROM made.counter", "SELECT thing.bump FROM made.thing", "SELECT lower(5)", "SELECT made.lower(5)", "SELECT 1 OPERATOR(made.<+>) 2", "SELECT 1 <+> 2",
+                     "SELECT 1::made.locked", "SELECT * FROM made.seen_again"):
+            self.assertEqual(kind(text), "primary", text)
+        for text in ("SELECT pg_catalog.lower('X')", "SELECT id, last_value FROM made.thing", "SELECT * FROM made.plain", "SELECT upper('x'), 1 + 2"):
+            self.assertEqual(kind(text), "read", text)
 
     def test_a_transaction_is_one_connection_until_it_ends(self):
         tx = self.sql.begin()
