@@ -59,7 +59,7 @@ bool names_columns(const Statement& s, std::size_t i) {
   return s.word(behind, "AS") && s.symbol(behind + 1, "(");
 }
 
-constexpr std::size_t kShape = 200;  // tokens within which a call or a clause shows its shape
+constexpr std::size_t kShape = 64;  // tokens within which a call or a clause shows its shape
 
 mariadb::Call call_at(const Statement& s, std::size_t i) {
   const std::string_view name = s.at(i).text;
