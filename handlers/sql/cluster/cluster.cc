@@ -168,7 +168,7 @@ void Cluster::node_looked(Node& node) {
     lag_.primary_at(node.report().at, home_.now());
     if (home_.now() - learned_ > kLearnEvery) {
       learned_ = home_.now();
-      node.learn();
+      if (auto learn = engine_->learn()) node.send(Link::Use::read, std::move(*learn));
     }
   }
   if (!seal_) learn_secret();

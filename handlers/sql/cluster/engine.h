@@ -130,8 +130,9 @@ class Engine {
 
   virtual void probe(Link&, UniqueFunction<void(std::variant<Report, Failure>)> done) = 0;
 
-  // Looks up what statements alone do not show (users' functions), on a connection to the primary. Asked at each election and now and then.
-  virtual void learn(Link& link) { static_cast<void>(link); }
+  // The read that tells what statements alone do not show (users' functions), for the primary, now and then. It may take long where there
+  // is much to tell, so it is none of the probe's. nullopt: there is nothing to learn.
+  virtual std::optional<Trip> learn() { return std::nullopt; }
 
   virtual Verdict classify(std::string_view statement) = 0;
   // A replica refused a statement that was taken for a read: its text is for the primary from now on.

@@ -255,10 +255,6 @@ void Node::cut_stuck(milliseconds limit) {
   }
 }
 
-void Node::learn() {
-  if (!links(Link::Use::probe).empty() && links(Link::Use::probe).front()->open) engine_.learn(*links(Link::Use::probe).front()->link);
-}
-
 void Node::look_soon() {
   if (!probing_ && !links(Link::Use::probe).empty() && links(Link::Use::probe).front()->open) probe();
 }

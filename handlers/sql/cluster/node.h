@@ -68,7 +68,6 @@ class Node {
   // stops what it does.
   void cut_stuck(std::chrono::milliseconds limit);
 
-  void learn();      // Engine::learn on the probe's connection
   void look_soon();  // probes now, when nothing is under way
 
  private:

@@ -239,7 +239,7 @@ void Postgres::probe(Link& link, Done done) {
   link.send(std::move(trip));
 }
 
-void Postgres::learn(Link& link) {
+std::optional<Trip> Postgres::learn() {
   Trip trip;
   trip.statements.push_back({kLearn, {}});
   trip.done = [this](Trip::Arrived arrived) {
@@ -256,7 +256,7 @@ void Postgres::learn(Link& link) {
     learned_ = std::move(learned);
     statements_.forget();
   };
-  link.send(std::move(trip));
+  return trip;
 }
 
 void Postgres::read_history(Link& link, Report report, Done done) {

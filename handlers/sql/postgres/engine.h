@@ -22,7 +22,7 @@ class Postgres final : public cluster::Engine {
   bool origins_are_timelines() const noexcept override { return true; }
   std::unique_ptr<cluster::Link> dial(const cluster::Address&, cluster::Link::Use, Loop&, Events) override;
   void probe(cluster::Link&, UniqueFunction<void(std::variant<cluster::Report, cluster::Failure>)> done) override;
-  void learn(cluster::Link&) override;
+  std::optional<cluster::Trip> learn() override;
   Verdict classify(std::string_view statement) override { return statements_.look(statement).verdict; }
   void remember(std::string_view statement, Verdict verdict) override { statements_.look(statement).verdict = std::move(verdict); }
   cluster::Judgement judge(const cluster::Report& primary, const Position& wanted) const override;
