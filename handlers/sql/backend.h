@@ -30,7 +30,11 @@ std::string_view name_of(Class) noexcept;
 struct Verdict {
   Class kind = Class::primary;
   std::string why;  // for people: in routes and in explain
+  bool by_node = false;  // of Class::primary: nothing in its text says so, a node that only reads has refused it
 };
+
+// May it change something, as far as its text tells? Functions that nobody knows may.
+inline bool may_change(const Verdict& verdict) noexcept { return verdict.kind == Class::write || (verdict.kind == Class::primary && !verdict.by_node); }
 
 // Where a caller allows a read to go. See docs/life-of-a-call.md.
 enum class Level : std::uint8_t { any, bounded, after, latest, primary };
@@ -53,9 +57,14 @@ struct Options {
   std::string key;                // of writes alone: done once for each key, whoever repeats it; "" for none
   std::string db;                 // which database; "" for the default one
   std::string session;            // reads see what was written under the same name; "" for none
+  // No option that callers give: the caller's role lets him only read. The statement runs where the server itself refuses writes, on the
+  // primary too, and what it refuses is only_reads().
+  bool read_only = false;
   // Of several statements: each sees what was committed before it began. Without it they see what the database's own default lets them.
   bool read_committed = false;
 };
+
+Fault only_reads(const std::string& why);  // the denial of a write whose caller may only read; for backends
 
 struct Rows {
   std::vector<std::string> columns;

@@ -54,6 +54,10 @@ Fault stale(const Fence& fence, std::int64_t seen) {
                {{"lock", fence.lock}, {"given", std::to_string(fence.token)}, {"seen", std::to_string(seen)}});
 }
 
+Fault only_reads(const std::string& why) {
+  return Fault(Fault::Kind::denied, "the caller may only read, and this is, or may be, a write: " + why + "; an operator can give him a role with statements = \"write\"");
+}
+
 std::string_view name_of(Class kind) noexcept {
   switch (kind) {
     case Class::read: return "read";

@@ -86,19 +86,13 @@ Method free_sql(Method method) {
 
 bool may_write(const Reply& reply) { return !reply.principal() || reply.principal()->may_write(); }
 
-// Goes on with `then(reply, statement)`, unless the caller may only read and the statement is, or may be, a write: at once for
-// those who may write, else when the database has said what it is.
-template <class Then>
-void when_allowed(const std::string& method, Reply&& reply, Backend& backend, std::string statement, Then then) {
-  if (may_write(reply)) return then(std::move(reply), std::move(statement));
+// Goes on with `then(reply, statement)` when the database has said what the statement is, unless `refuse(verdict, reply)` answers a fault.
+template <class Refuse, class Then>
+void when_known(Reply&& reply, Backend& backend, std::string statement, Refuse refuse, Then then) {
   std::string text = statement;
-  backend.explain(std::move(text), std::move(reply), [method, statement = std::move(statement), then = std::move(then)](std::variant<Verdict, Fault> verdict, Reply reply) mutable {
+  backend.explain(std::move(text), std::move(reply), [statement = std::move(statement), refuse = std::move(refuse), then = std::move(then)](std::variant<Verdict, Fault> verdict, Reply reply) mutable {
     if (auto* fault = std::get_if<Fault>(&verdict)) return reply(std::move(*fault));
-    if (std::get<Verdict>(verdict).kind == Class::write) {
-      Fault denied(Fault::Kind::denied, "sql." + method + "(): " + reply.principal()->name() +
-                                            " may read only, and this is, or may be, a write; an operator can give him a role with statements = \"write\"");
-      return reply(std::move(denied));
-    }
+    if (std::optional<Fault> fault = refuse(std::get<Verdict>(verdict), reply)) return reply(std::move(*fault));
     Loop& home = reply.loop();
     home.post([statement = std::move(statement), then = std::move(then), reply = std::move(reply)]() mutable {
       Reply::Rescue rescue(reply);
@@ -114,30 +108,27 @@ void when_allowed(const std::string& method, Reply&& reply, Backend& backend, st
   });
 }
 
-// Goes on with `then(reply, statement)` if the database says that the statement is a read: one that is none is refused here,
-// and not when its rows are asked for.
+std::optional<Fault> forbidden(const Verdict& verdict, const Reply& reply) {
+  if (may_write(reply) || !may_change(verdict)) return std::nullopt;
+  return only_reads(verdict.why);
+}
+
+// Goes on unless the caller may only read and the statement is, or may be, a write: at once for those who may write.
+template <class Then>
+void when_allowed(Reply&& reply, Backend& backend, std::string statement, Then then) {
+  if (may_write(reply)) return then(std::move(reply), std::move(statement));
+  when_known(std::move(reply), backend, std::move(statement), forbidden, std::move(then));
+}
+
+// Goes on if the statement is a read: one that is none is refused here, and not when its rows are asked for.
 template <class Then>
 void when_read(Reply&& reply, Backend& backend, std::string statement, Then then) {
-  std::string text = statement;
-  backend.explain(std::move(text), std::move(reply), [statement = std::move(statement), then = std::move(then)](std::variant<Verdict, Fault> verdict, Reply reply) mutable {
-    if (auto* fault = std::get_if<Fault>(&verdict)) return reply(std::move(*fault));
-    if (auto& [kind, why] = std::get<Verdict>(verdict); kind != Class::read) {
-      const std::string_view instead = kind == Class::write ? "; call sql.execute" : kind == Class::primary ? "; call sql.query" : "";
-      return reply(Fault(Fault::Kind::bad_arguments, "open(): only a read can be taken in parts, and this is none (" + std::string(name_of(kind)) + "): " + why + std::string(instead)));
-    }
-    Loop& home = reply.loop();
-    home.post([statement = std::move(statement), then = std::move(then), reply = std::move(reply)]() mutable {
-      Reply::Rescue rescue(reply);
-      try {
-        then(std::move(reply), std::move(statement));
-      } catch (const Fault& fault) {
-        if (reply)
-          reply(fault);
-        else if (Reply* dropped = rescue.reply())
-          (*dropped)(fault);
-      }
-    });
-  });
+  auto refuse = [](const Verdict& verdict, const Reply& reply) -> std::optional<Fault> {
+    if (auto fault = forbidden(verdict, reply); fault || verdict.kind == Class::read) return fault;
+    const std::string_view instead = verdict.kind == Class::write ? "; call sql.execute" : verdict.kind == Class::primary ? "; call sql.query" : "";
+    return Fault(Fault::Kind::bad_arguments, "open(): only a read can be taken in parts, and this is none (" + std::string(name_of(verdict.kind)) + "): " + verdict.why + std::string(instead));
+  };
+  when_known(std::move(reply), backend, std::move(statement), refuse, std::move(then));
 }
 
 void refuse_guards(const std::string& method, const Options& options) {
@@ -238,7 +229,9 @@ void Sql::query(Answer<Struct> answer, std::string statement, MaybeParams params
   Options read = read_options("query", options.value_or(Struct{}));
   if (may_write(answer.reply())) return run(std::move(answer.reply()), {std::move(statement), params ? std::move(*params) : Value()}, std::move(read), false);
   Backend& of = backend("query", read, answer.reply());
-  when_allowed("query", std::move(answer.reply()), of, std::move(statement),
+  if (!read.tx.empty()) throw only_reads("a transaction (tx) is opened to write");
+  read.read_only = true;
+  when_allowed(std::move(answer.reply()), of, std::move(statement),
                [this, params = std::move(params), read = std::move(read)](Reply&& reply, std::string&& statement) mutable {
                  run(std::move(reply), {std::move(statement), params ? std::move(*params) : Value()}, std::move(read), false);
                });
@@ -307,7 +300,8 @@ void Sql::open(Answer<std::string> answer, std::string statement, MaybeParams pa
   Options read = read_options("open", options.value_or(Struct{}));
   refuse_transaction("open", read);
   Backend& from = backend("open", read, answer.reply());
-  auto open = [this, &from, params = std::move(params), read = std::move(read)](Reply&& reply, std::string&& statement) mutable {
+  read.read_only = !may_write(answer.reply());
+  when_read(std::move(answer.reply()), from, std::move(statement), [this, &from, params = std::move(params), read = std::move(read)](Reply&& reply, std::string&& statement) mutable {
     Answer<std::string> answer(std::move(reply));
     Loop& home = answer.reply().loop();
     auto cursor = std::make_shared<OpenCursor>(home, new_handle());
@@ -320,9 +314,7 @@ void Sql::open(Answer<std::string> answer, std::string statement, MaybeParams pa
     cursor->source = from.open({std::move(statement), params ? std::move(*params) : Value()}, std::move(read), home, cursor->head);
     cursor->idle.start(milliseconds(limits_.cursor_idle_ms), [this, handle = cursor->handle] { forget_cursor(handle); });
     answer(cursor->handle);
-  };
-  when_allowed("open", std::move(answer.reply()), from, std::move(statement),
-               [&from, open = std::move(open)](Reply&& reply, std::string&& statement) mutable { when_read(std::move(reply), from, std::move(statement), std::move(open)); });
+  });
 }
 
 std::shared_ptr<Sql::OpenCursor> Sql::find_cursor(const std::string& handle) {
@@ -395,7 +387,8 @@ void Sql::stream(StreamAnswer<Value::Array> answer, std::string statement, Maybe
   Options read = read_options("stream", options.value_or(Struct{}));
   refuse_transaction("stream", read);
   Backend& from = backend("stream", read, answer.reply());
-  when_allowed("stream", std::move(answer.reply()), from, std::move(statement), [&from, params = std::move(params), read = std::move(read)](Reply&& reply, std::string&& statement) mutable {
+  read.read_only = !may_write(answer.reply());
+  when_allowed(std::move(answer.reply()), from, std::move(statement), [&from, params = std::move(params), read = std::move(read)](Reply&& reply, std::string&& statement) mutable {
     StreamAnswer<Value::Array> answer(std::move(reply));
     answer(from.open({std::move(statement), params ? std::move(*params) : Value()}, std::move(read), answer.reply().loop(), nullptr));
   });
@@ -416,7 +409,7 @@ void Sql::explain(Answer<Struct> answer, std::string statement, MaybeStruct opti
   Backend& of = backend("explain", db, answer.reply());
   auto tell = [split = of.split()](std::variant<Verdict, Fault> verdict, Reply reply) {
     if (auto* fault = std::get_if<Fault>(&verdict)) return reply(std::move(*fault));
-    auto& [kind, why] = std::get<Verdict>(verdict);
+    auto& [kind, why, by_node] = std::get<Verdict>(verdict);
     const bool leaves = kind == Class::read && split.percent > 0 && !split.shadow;
     const std::string_view role = kind == Class::session ? "none" : leaves ? "replica" : "primary";
     reply(Value(Struct{{"class", name_of(kind)}, {"why", std::move(why)}, {"role", role}}));

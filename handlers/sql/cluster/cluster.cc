@@ -101,7 +101,13 @@ std::optional<Fault> Cluster::understand(Job& job) {
                                                    "Use sql.begin for a transaction, sql.open for a cursor, the options of a call for its settings");
     if (job.verdict.why.empty() || verdict.kind == Class::write) job.verdict = std::move(verdict);
   }
-  if (job.verdict.kind != Class::read) job.read = false;
+  if (work.options.read_only) {
+    if (may_change(job.verdict)) return only_reads(job.verdict.why);
+    // A node refused it before. On the primary it may be a read still, and there it is run as one.
+    if (job.verdict.kind != Class::read) work.options.level = Level::primary;
+  } else if (job.verdict.kind != Class::read) {
+    job.read = false;
+  }
   return std::nullopt;
 }
 

@@ -123,6 +123,7 @@ class Cluster final : public Backend {
   void send_cursor(const JobPtr&, Node&, bool check);
   void open_cursor(const JobPtr&, Node&);
   void read_answered(const JobPtr&, Node&, bool check, Trip::Arrived);
+  void refused_reader(const JobPtr&, Node&, Failure&&);
   void ask_primary_position(const JobPtr&);
   void wait_for_freshness(const JobPtr&);
   void poll_replicas();

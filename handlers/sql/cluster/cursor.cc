@@ -83,7 +83,7 @@ class CursorSource final : public Source {
       held->late.reset();
       if (auto* failure = std::get_if<Failure>(&fetched)) {
         held->lease.reset();
-        return answer({{}, true, std::move(failure->fault)}, {});
+        return answer({{}, true, failure->writes && held->options.read_only ? only_reads(failure->fault.message()) : std::move(failure->fault)}, {});
       }
       auto& chunk = std::get<Link::Chunk>(fetched);
       if (chunk.end) {

@@ -33,6 +33,7 @@ struct Failure {
   Kind kind = Kind::lost;
   Fault fault{Fault::Kind::unavailable, ""};
   bool may_have_run = false;  // of `lost`: the statement was handed to the socket
+  bool writes = false;        // of `refused`: because it would have written, not because of what a replica cannot do
 };
 
 // One way to a server and back. All statements run in order; after the first failure none of the rest does.

@@ -151,7 +151,8 @@ void Cluster::read_answered(const JobPtr& job, Node& node, bool check, Trip::Arr
       case Failure::Kind::refused:
         // The net below the classifier: what a read-only server would not run is for the primary, now and from now on.
         ++counters_.refused;
-        job->verdict = {Class::primary, node.name() + " would not run it as a read: " + failure->fault.message()};
+        if (job->work.options.read_only) return refused_reader(job, node, std::move(*failure));
+        job->verdict = {Class::primary, node.name() + " would not run it as a read: " + failure->fault.message(), true};
         engine_->remember(job->work.statements[0].text, job->verdict);
         job->read = false;
         return route(job);
@@ -175,6 +176,14 @@ void Cluster::read_answered(const JobPtr& job, Node& node, bool check, Trip::Arr
     }
   }
   answer_rows(job, node, std::move(rows));
+}
+
+// Who may only read is never sent on to where writes go.
+void Cluster::refused_reader(const JobPtr& job, Node& node, Failure&& failure) {
+  if (failure.writes) return answer(job, only_reads(node.name() + " would not run it as a read: " + failure.fault.message()));
+  if (&node == primary()) return answer(job, std::move(failure.fault));
+  job->work.options.level = Level::primary;
+  read(job);
 }
 
 // Level::latest: whatever the primary had when the call came in. Those who ask at the same time share one question.

@@ -37,7 +37,7 @@ Failure failure_of(const Error& error, bool sent) {
   const Fault::Kind fault = error.number == 1969 ? Fault::Kind::deadline_exceeded : answered ? Fault::Kind::sql_error : Fault::Kind::unavailable;
   std::string message = error.number == 0 ? "the connection ended within the answer"
                                           : error.message + " (error " + std::to_string(error.number) + ", SQLSTATE " + error.sqlstate + ")";
-  return {kind, Fault(fault, std::move(message), std::move(detail)), kind == Failure::Kind::lost && sent};
+  return {kind, Fault(fault, std::move(message), std::move(detail)), kind == Failure::Kind::lost && sent, kind == Failure::Kind::refused};
 }
 
 Failure connect_failure(const Error& error) {

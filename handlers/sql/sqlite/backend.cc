@@ -15,17 +15,18 @@ double ms_since(Clock::time_point when) { return std::chrono::duration<double, s
 // Takes the rows of a cursor to the loop that asked for them.
 class CursorSource final : public Source {
  public:
-  CursorSource(Readers& readers, std::shared_ptr<Cursor> cursor, Loop& loop, std::shared_ptr<Head> head)
-      : readers_(readers), cursor_(std::move(cursor)), loop_(loop), head_(std::move(head)) {}
+  CursorSource(Readers& readers, std::shared_ptr<Cursor> cursor, bool read_only, Loop& loop, std::shared_ptr<Head> head)
+      : readers_(readers), cursor_(std::move(cursor)), read_only_(read_only), loop_(loop), head_(std::move(head)) {}
   ~CursorSource() override { cursor_->stop(); }
 
   void pull(std::size_t most, Receiver receive) override {
     auto receiver = std::make_shared<Receiver>(std::move(receive));
     // The Source may be gone when the rows arrive: then nobody is told.
     std::weak_ptr<bool> alive = alive_;
-    Readers::Task task = [cursor = cursor_, head = head_, most, receiver, alive, loop = &loop_, asked = Clock::now()](Connection*) {
+    Readers::Task task = [cursor = cursor_, head = head_, most, receiver, alive, read_only = read_only_, loop = &loop_, asked = Clock::now()](Connection*) {
       const double waited_ms = ms_since(asked);
       auto batch = std::make_shared<Batch>(cursor->next(most));
+      if (read_only && batch->fault && refuses_write(*batch->fault)) batch->fault.emplace(only_reads(batch->fault->message()));
       loop->post([cursor, head, receiver, alive, batch, waited_ms] {
         if (alive.expired()) return;
         if (head && head->columns.empty()) {
@@ -44,6 +45,7 @@ class CursorSource final : public Source {
  private:
   Readers& readers_;
   std::shared_ptr<Cursor> cursor_;
+  const bool read_only_;  // Options::read_only
   Loop& loop_;
   std::shared_ptr<Head> head_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
@@ -72,7 +74,8 @@ std::optional<Fault> Sqlite::token_problem(const std::string& token) const {
 void Sqlite::run(Work work) {
   if (work.options.level == Level::after)
     if (auto problem = token_problem(work.options.after)) return work.done(std::move(*problem), std::move(work.reply));
-  if (work.statements.size() != 1 || work.expects_write || !may_leave_the_primary(work.options)) {
+  // For who may only read a reader's handle stands in for the primary: it sees all that was committed.
+  if (work.statements.size() != 1 || work.expects_write || (!work.options.read_only && !may_leave_the_primary(work.options))) {
     Job job(Job::Kind::statements, std::move(work));
     return writer_.run(std::move(job));
   }
@@ -108,13 +111,12 @@ void Sqlite::read(Connection& connection, Work work, Clock::time_point arrived) 
   } catch (const std::bad_alloc&) {
     return work.done(Fault::out_of_memory(), std::move(work.reply));
   } catch (const Fault& fault) {
-    const Value* code = nullptr;
-    for (auto& [name, value] : fault.detail())
-      if (name == "sqlite") code = &value;
     // The net below the classifier: what a read-only handle refuses is for the primary.
-    if (!code || !(*code == Value("SQLITE_READONLY") || *code == Value("SQLITE_AUTH"))) return work.done(fault, std::move(work.reply));
+    if (!refuses_write(fault)) return work.done(fault, std::move(work.reply));
+    if (work.options.read_only) return work.done(only_reads(fault.message()), std::move(work.reply));
     result.route.verdict = {Class::primary, "a read-only handle refused it"};
   }
+  if (work.options.read_only) return work.done(only_reads(result.route.verdict.why), std::move(work.reply));
   forwarded_.fetch_add(1, std::memory_order_relaxed);
   Job job(Job::Kind::statements, std::move(work));
   job.verdict = result.route.verdict;
@@ -126,9 +128,9 @@ void Sqlite::begin(Work work) { writer_.run(Job(Job::Kind::begin, std::move(work
 void Sqlite::commit(Work work) { writer_.run(Job(Job::Kind::commit, std::move(work))); }
 void Sqlite::rollback(Work work) { writer_.run(Job(Job::Kind::rollback, std::move(work))); }
 
-std::unique_ptr<Source> Sqlite::open(Statement statement, Options, Loop& loop, std::shared_ptr<Head> head) {
+std::unique_ptr<Source> Sqlite::open(Statement statement, Options options, Loop& loop, std::shared_ptr<Head> head) {
   auto cursor = std::make_shared<Cursor>(settings_.file, std::move(statement), cursors_, static_cast<std::int64_t>(settings_.cursors));
-  return std::make_unique<CursorSource>(readers_, std::move(cursor), loop, std::move(head));
+  return std::make_unique<CursorSource>(readers_, std::move(cursor), options.read_only, loop, std::move(head));
 }
 
 void Sqlite::explain(std::string statement, Reply reply, ExplainDone done) {

@@ -1,5 +1,6 @@
 #include "handlers/sql/sqlite/connection.h"
 
+#include <algorithm>
 #include <cstring>
 #include <ctime>
 
@@ -63,6 +64,13 @@ void boottime_ms(sqlite3_context* context, int, sqlite3_value**) {
 std::string ordinal(int index) { return "parameter " + std::to_string(index); }
 
 }  // namespace
+
+bool refuses_write(const Fault& fault) {
+  return std::ranges::any_of(fault.detail(), [](const auto& entry) {
+    const auto* code = entry.second.template get_if<std::string>();
+    return entry.first == "sqlite" && code && (*code == "SQLITE_READONLY" || *code == "SQLITE_AUTH");
+  });
+}
 
 Connection::Prepared::~Prepared() {
   if (!statement_) return;

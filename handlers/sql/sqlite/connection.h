@@ -19,6 +19,9 @@ struct AnswerLimits {
   std::size_t answer_bytes = 64 << 20;  // of the values in it
 };
 
+// Is it a read-only handle's no to a write?
+bool refuses_write(const Fault&);
+
 // Whether a statement that runs is to be stopped, and by what fault: asked every few thousand steps of SQLite's machine.
 using Stop = std::function<std::optional<Fault::Kind>()>;
 

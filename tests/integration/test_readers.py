@@ -1,0 +1,172 @@
+"""Who may only read changes nothing, on real servers: also by functions that look harmless, on a primary, by cursors and by streams."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+import xmlrpc.client
+
+sys.path += [os.path.join(os.environ["SLUICE_SOURCE"], folder) for folder in ("tests/clusters", "examples/1_hello")]
+
+import mariadb
+import postgres
+from gateway import SLUICE, Gateway, wait_for
+from zerorpc_client import Client, RemoteError
+
+DENIED = -32003
+
+CONFIG = """
+[access]
+users = "{folder}/users"
+anonymous = ["reader"]
+[role.reader]
+methods = ["sql.*"]
+statements = "read"
+[role.all]
+methods = ["*"]
+statements = "write"
+"""
+
+
+class Reads:
+    """What holds for each database; the class of one says how it is made and what it would write by."""
+
+    prepare = ()  # what `writes` needs
+    writes = ()   # statements that are none of a reader's
+    look_like_reads = ()  # those of them that only a server finds out
+
+    @classmethod
+    def begin(cls, data):
+        cls.folder = tempfile.TemporaryDirectory(prefix="sluice-readers-")
+        cls.addClassCleanup(cls.folder.cleanup)
+        token = subprocess.run([SLUICE, "user", "add", "all", "--role", "all", "--token", "--users", f"{cls.folder.name}/users"],
+                               capture_output=True, text=True, timeout=60).stdout.strip()
+        cls.data = data or f"{cls.folder.name}/test.db"
+        with Gateway(data=cls.data) as before, xmlrpc.client.ServerProxy(before.url) as owner:
+            for statement in ("CREATE TABLE kept(n INTEGER)", *cls.prepare):
+                owner.sql.execute(statement)
+        cls.gateway = Gateway(data=cls.data, config=CONFIG.format(folder=cls.folder.name))
+        cls.addClassCleanup(cls.gateway.stop)
+        cls.owner = xmlrpc.client.ServerProxy(cls.gateway.url, headers=[("Authorization", "Bearer " + token)])
+        cls.reader = xmlrpc.client.ServerProxy(cls.gateway.url)
+        cls.token = cls.owner.sql.execute("INSERT INTO kept VALUES (1), (2), (3)")["token"]
+        # Functions are learned when a gateway has found its primary.
+        for statement in cls.look_like_reads:
+            wait_for(lambda: cls.owner.sql.explain(statement)["class"] == "read", f"{statement} to be taken for a read")
+        for proxy in (cls.owner, cls.reader):
+            cls.addClassCleanup(proxy("close"))
+
+    def tearDown(self):
+        self.owner.sql.split(True)
+        self.assertEqual(self.owner.sql.query("SELECT count(*) FROM kept", [], {"level": "primary"})["rows"], [[3]])
+
+    def denied(self, call, *args):
+        with self.assertRaises(xmlrpc.client.Fault) as caught:
+            call(*args)
+        self.assertEqual(caught.exception.faultCode, DENIED, caught.exception.faultString)
+        self.assertIn("may only read", caught.exception.faultString)
+
+    def every_write_is_denied(self, options):
+        for statement in self.writes:
+            with self.subTest(statement=statement, options=options):
+                self.denied(self.reader.sql.query, statement, [], options)
+                self.denied(self.reader.sql.query, statement, [], options)  # also when it is known to have been refused
+
+    def test_nothing_is_written_at_any_level(self):
+        for options in ({}, {"level": "primary"}, {"level": "latest"}, {"after": self.token}, {"max_lag_ms": 1000}):
+            self.every_write_is_denied(options)
+
+    def test_nothing_is_written_while_reads_stay_on_the_primary(self):
+        for share in (False, "shadow"):
+            self.owner.sql.split(share)
+            self.every_write_is_denied({})
+
+    def test_nothing_is_written_by_a_cursor_or_a_stream(self):
+        for statement in self.writes:
+            with self.subTest(statement=statement):
+                self.denied(lambda: self.reader.sql.fetch(self.reader.sql.open(statement)))
+                self.denied(self.reader.sql.stream, statement)
+                with Client(self.gateway.endpoint) as zerorpc, self.assertRaises(RemoteError) as caught:
+                    list(zerorpc.stream("sql.stream", statement))
+                self.assertEqual(caught.exception.name, "PermissionError")
+
+    def test_who_may_write_is_not_held_up(self):
+        for statement in self.writes:
+            with self.subTest(statement=statement):
+                self.owner.sql.query(statement)
+        self.owner.sql.batch(["DELETE FROM kept", "INSERT INTO kept VALUES (1), (2), (3)"])
+
+    def test_reads_go_on_everywhere(self):
+        rows = [[1], [2], [3]]
+        select = "SELECT n FROM kept ORDER BY n"
+        for options in ({"level": "primary"}, {"level": "latest"}, {"after": self.token}, {"max_lag_ms": 10000, "after": self.token}):
+            with self.subTest(options=options):
+                self.assertEqual(self.reader.sql.query(select, [], options)["rows"], rows)
+                self.assertEqual(self.reader.sql.stream(select, [], options), rows)
+                self.assertEqual(self.reader.sql.fetch(self.reader.sql.open(select, [], options))["rows"], rows)
+        self.owner.sql.split(False)
+        self.assertEqual(self.reader.sql.query(select)["rows"], rows)
+        self.assertEqual(self.reader.sql.stream(select), rows)
+
+
+class Postgres(Reads, unittest.TestCase):
+    prepare = (
+        "CREATE FUNCTION wipe() RETURNS bigint LANGUAGE sql AS 'DELETE FROM kept; SELECT 1::bigint'",
+        # Calls itself harmless, and is taken for a read.
+        "CREATE FUNCTION sly() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT wipe()'",
+        "CREATE SEQUENCE numbers",
+    )
+    writes = ("SELECT wipe()", "SELECT sly()", "SELECT n FROM kept FOR UPDATE", "SELECT nextval('numbers')", "SELECT pg_advisory_xact_lock(7)")
+    look_like_reads = ("SELECT sly()",)
+
+    @classmethod
+    def setUpClass(cls):
+        cluster = postgres.Postgres(replicas=1, fsync=False).__enter__()
+        cls.addClassCleanup(cluster.destroy)
+        cls.begin(cluster.url())
+
+    def test_what_a_replica_cannot_do_is_asked_of_the_primary(self):
+        # A hot standby has no such isolation: it refuses every statement, and none of them is a write.
+        self.owner.sql.execute("ALTER DATABASE app SET default_transaction_isolation = 'serializable'")
+        try:
+            with Gateway(data=self.data, config=CONFIG.format(folder=self.folder.name)) as other:
+                server = xmlrpc.client.ServerProxy(other.url)
+                self.addCleanup(server("close"))
+                for _ in range(2):
+                    self.assertEqual(server.sql.query("SELECT n FROM kept ORDER BY n", [], {"after": self.token})["rows"], [[1], [2], [3]])
+                self.denied(server.sql.query, "SELECT sly()")
+        finally:
+            self.owner.sql.execute("ALTER DATABASE app RESET default_transaction_isolation")
+
+
+class MariaDB(Reads, unittest.TestCase):
+    prepare = (
+        # Its name is a word of the grammar's: the statement looks like a read.
+        "CREATE FUNCTION columns(i INT) RETURNS INT MODIFIES SQL DATA BEGIN DELETE FROM kept; RETURN i; END",
+        "CREATE FUNCTION wipe() RETURNS INT MODIFIES SQL DATA BEGIN DELETE FROM kept; RETURN 1; END",
+        "CREATE SEQUENCE numbers",
+    )
+    writes = ("SELECT columns(5)", "SELECT wipe()", "SELECT n FROM kept FOR UPDATE", "SELECT NEXTVAL(numbers)")
+
+    @classmethod
+    def setUpClass(cls):
+        cluster = mariadb.MariaDB(replicas=1, fsync=False)
+        cls.addClassCleanup(cluster.destroy)
+        cluster.up()
+        cls.begin(cluster.url())
+
+
+class SQLite(Reads, unittest.TestCase):
+    prepare = ("CREATE VIRTUAL TABLE f USING fts4(word)", "INSERT INTO f VALUES ('one')", "INSERT INTO f VALUES ('two')")
+    look_like_reads = ("SELECT optimize(f) FROM f LIMIT 1",)
+    writes = ("SELECT optimize(f) FROM f LIMIT 1", "DELETE FROM kept RETURNING n", "SELECT changes()")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.begin(None)
+
+
+if __name__ == "__main__":
+    del Reads  # only its heirs are tests
+    unittest.main()
