@@ -252,10 +252,12 @@ Reply Access::admit(const Method& method, const Call& call, Reply reply) {
     reply(slow_down(milliseconds(50), user->name() + " has " + std::to_string(role.in_flight) + " calls in flight, the most he may (role in_flight)"));
     return {};
   }
-  const bool writes = method.effect == Effect::write, audited = journal_ && (writes || method.free_sql);
+  const bool writes = method.effect == Effect::write;
   const bool limited = role.in_flight > 0 || role.answer_rows > 0 || role.answer_bytes > 0 || role.call_ms > 0;
-  if (!audited && !limited) return reply;
-  return watch(std::move(reply), {std::move(user), method.name, call.transport, audited ? hash_of(call.args) : std::string(), writes}, journal_.get());
+  // With a journal every call is watched: what it turns out to be denied, only its handler knows.
+  if (!journal_ && !limited) return reply;
+  const bool hashed = journal_ && (writes || method.free_sql);
+  return watch(std::move(reply), {std::move(user), method.name, call.transport, hashed ? hash_of(call.args) : std::string(), writes}, journal_.get());
 }
 
 }  // namespace sluice::access

@@ -9,28 +9,6 @@
 namespace sluice::access {
 namespace {
 
-// A stream of which a user gets so many items and no more.
-class Capped final : public Source {
- public:
-  Capped(std::unique_ptr<Source> source, std::int64_t rows, Fault fault) : source_(std::move(source)), left_(rows), fault_(std::move(fault)) {}
-  void pull(std::size_t most, Receiver receive) override {
-    source_->pull(most, [this, receive = std::move(receive)](Batch batch) mutable {
-      if (static_cast<std::int64_t>(batch.items.size()) > left_) {
-        batch.items.resize(static_cast<std::size_t>(left_));
-        batch.end = true;
-        batch.fault = fault_;
-      }
-      left_ -= static_cast<std::int64_t>(batch.items.size());
-      receive(std::move(batch));
-    });
-  }
-
- private:
-  std::unique_ptr<Source> source_;
-  std::int64_t left_;
-  const Fault fault_;
-};
-
 const Value* field(const Value& answer, std::string_view name) { return answer.get_if<Value::Struct>() ? answer.find(name) : nullptr; }
 
 std::int64_t rows_of(const Value& answer) {
@@ -38,6 +16,8 @@ std::int64_t rows_of(const Value& answer) {
   const auto* list = rows ? rows->get_if<Value::Array>() : nullptr;
   return list ? static_cast<std::int64_t>(list->size()) : 0;
 }
+
+class Metered;
 
 class Watch final : public Responder, public std::enable_shared_from_this<Watch> {
  public:
@@ -64,28 +44,13 @@ class Watch final : public Responder, public std::enable_shared_from_this<Watch>
     if (outer_) outer_.set_eager(eager);
   }
 
-  void respond(std::uint64_t, Outcome&& outcome) override {
-    if (!outer_) return;  // its time ran out
-    time_.stop();
-    limit(outcome);
-    finish(outer_, std::move(outcome));
-  }
+  void respond(std::uint64_t, Outcome&& outcome) override;
 
- private:
-  void late() {
-    Reply outer = std::move(outer_);  // what is cancelled may answer at once: it is too late for that
-    cancel();
-    finish(outer, Fault(Fault::Kind::deadline_exceeded, call_.method + " took longer than the " + std::to_string(call_.user->role().call_ms) + " ms that " +
-                                                     call_.user->name() + " may use (role call_ms) and was cancelled"));
-  }
+  const Role& role() const noexcept { return call_.user->role(); }
 
-  void finish(Reply& outer, Outcome&& outcome) {
-    if (journal_) audit(outcome);
-    leave();
-    outer.send(std::move(outcome));
-  }
-
+  // The call is over: it is no more in flight, and its time does not count.
   void leave() {
+    time_.stop();
     if (!std::exchange(left_, true)) call_.user->usage().in_flight.fetch_sub(1, std::memory_order_relaxed);
   }
 
@@ -94,19 +59,9 @@ class Watch final : public Responder, public std::enable_shared_from_this<Watch>
                                              call_.user->name() + " may get at a time (role answer_" + what + "); the call has run: ask for less");
   }
 
-  void limit(Outcome& outcome) const {
-    const Role& role = call_.user->role();
-    if (auto* source = std::get_if<std::unique_ptr<Source>>(&outcome)) {
-      if (role.answer_rows > 0) outcome = std::make_unique<Capped>(std::move(*source), role.answer_rows, too_much("rows", role.answer_rows));
-    } else if (auto* value = std::get_if<Value>(&outcome)) {
-      if (role.answer_rows > 0 && rows_of(*value) > role.answer_rows)
-        outcome = too_much("rows", role.answer_rows);
-      else if (role.answer_bytes > 0 && static_cast<std::int64_t>(footprint(*value)) > role.answer_bytes)
-        outcome = too_much("bytes", role.answer_bytes);
-    }
-  }
-
+  // A line, if this is to have one.
   void audit(const Outcome& outcome) const {
+    if (!journal_) return;
     const auto* fault = std::get_if<Fault>(&outcome);
     const auto* value = std::get_if<Value>(&outcome);
     const bool denied = fault && fault->kind() == Fault::Kind::denied;
@@ -122,13 +77,105 @@ class Watch final : public Responder, public std::enable_shared_from_this<Watch>
     journal_->add(audit_line(call_.user->name(), call_.method, call_.transport, fault ? codes(fault->kind()).name : "ok", more + ",\"ms\":" + ms));
   }
 
+ private:
+  friend class Metered;
+
+  void late();
+
+  void finish(Reply& outer, Outcome&& outcome) {
+    audit(outcome);
+    if (!stream_) leave();
+    outer.send(std::move(outcome));
+  }
+
+  void limit(Outcome& outcome) const {
+    const auto* value = std::get_if<Value>(&outcome);
+    if (!value) return;
+    if (role().answer_rows > 0 && rows_of(*value) > role().answer_rows)
+      outcome = too_much("rows", role().answer_rows);
+    else if (role().answer_bytes > 0 && static_cast<std::int64_t>(footprint(*value)) > role().answer_bytes)
+      outcome = too_much("bytes", role().answer_bytes);
+  }
+
   Reply outer_;
   const Watched call_;
   Journal* const journal_;
   const Clock::time_point started_;
   Timer time_;
   bool left_ = false;
+  Metered* stream_ = nullptr;  // what the call was answered with, while it lives; it holds us
 };
+
+// A stream as its user may have it: so many rows and bytes, and no longer than the call's time.
+class Metered final : public Source {
+ public:
+  Metered(std::shared_ptr<Watch> watch, std::unique_ptr<Source> source) : watch_(std::move(watch)), source_(std::move(source)) { watch_->stream_ = this; }
+  ~Metered() override {
+    watch_->stream_ = nullptr;
+    watch_->leave();
+  }
+
+  void pull(std::size_t most, Receiver receive) override {
+    receive_ = std::move(receive);
+    if (!source_) return tell({{}, true, broken_});
+    source_->pull(most, [this](Batch batch) {
+      measure(batch);
+      tell(std::move(batch));
+    });
+  }
+
+  // Ends it, now or at the next pull. Not from within the source.
+  void break_off(Fault why) {
+    source_.reset();
+    broken_ = std::move(why);
+    watch_->leave();
+    if (receive_) tell({{}, true, broken_});
+  }
+
+ private:
+  void measure(Batch& batch) {
+    const Role& role = watch_->role();
+    for (std::size_t i = 0; i < batch.items.size(); ++i) {
+      if (role.answer_bytes > 0) bytes_ += static_cast<std::int64_t>(footprint(batch.items[i]));
+      const bool rows = role.answer_rows > 0 && ++rows_ > role.answer_rows;
+      if (!rows && (role.answer_bytes == 0 || bytes_ <= role.answer_bytes)) continue;
+      batch.items.resize(i);
+      batch.end = true;
+      batch.fault = rows ? watch_->too_much("rows", role.answer_rows) : watch_->too_much("bytes", role.answer_bytes);
+      return;
+    }
+  }
+
+  // Who receives may destroy us: it is the last thing done.
+  void tell(Batch batch) {
+    if (batch.fault) watch_->audit(Outcome(*batch.fault));
+    if (batch.end) watch_->leave();
+    auto receive = std::exchange(receive_, {});
+    receive(std::move(batch));
+  }
+
+  const std::shared_ptr<Watch> watch_;
+  std::unique_ptr<Source> source_;
+  Receiver receive_;  // of the pull that is under way
+  std::optional<Fault> broken_;
+  std::int64_t rows_ = 0, bytes_ = 0;
+};
+
+void Watch::respond(std::uint64_t, Outcome&& outcome) {
+  if (!outer_) return;  // its time ran out
+  limit(outcome);
+  if (auto* source = std::get_if<std::unique_ptr<Source>>(&outcome)) outcome = std::make_unique<Metered>(shared_from_this(), std::move(*source));
+  finish(outer_, std::move(outcome));
+}
+
+void Watch::late() {
+  Fault fault(Fault::Kind::deadline_exceeded, call_.method + " took longer than the " + std::to_string(role().call_ms) + " ms that " + call_.user->name() +
+                                                  " may use (role call_ms) and was cancelled");
+  if (stream_) return stream_->break_off(std::move(fault));
+  Reply outer = std::move(outer_);  // what is cancelled may answer at once: it is too late for that
+  cancel();
+  finish(outer, std::move(fault));
+}
 
 }  // namespace
 

@@ -1,6 +1,6 @@
 #pragma once
 // Watch: stands in front of one call's Reply: its limits of time, rows and bytes, its place among those in flight, and its line in
-// the audit log. Lives on the call's loop.
+// the audit log. A call that answers with a stream lasts until the stream ends. Lives on the call's loop.
 
 #include <memory>
 

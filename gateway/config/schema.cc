@@ -160,10 +160,10 @@ const std::array kRoleKeys{
     KEY("databases", 0, 0, databases, "patterns of the databases that may be used; none: all"),
     KEY("statements", 0, 0, statements, "statements of the caller's own: named (none: only those of .sql files), read (those that change nothing) or write (all)"),
     KEY("calls_per_s", 0, kMost, calls_per_s, "calls a second, of each user; 0: as many as come"),
-    KEY("in_flight", 0, kMost, in_flight, "calls under way at once, of each user; 0: no limit"),
+    KEY("in_flight", 0, kMost, in_flight, "calls under way at once, of each user, streams until their end; 0: no limit"),
     KEY("answer_rows", 0, kMost, answer_rows, "rows in one answer or stream; 0: no limit but those of the gateway"),
-    KEY("answer_bytes", 0, kMost, answer_bytes, "bytes of the values in one answer; 0: no limit but those of the gateway"),
-    KEY("call_ms", 0, kDay, call_ms, "the longest a call may run; 0: as limits.call_ms says"),
+    KEY("answer_bytes", 0, kMost, answer_bytes, "bytes of the values in one answer, or in all of a stream; 0: no limit but those of the gateway"),
+    KEY("call_ms", 0, kDay, call_ms, "the longest a call may run, a stream until its last row; 0: as limits.call_ms says"),
 };
 #undef KEY
 

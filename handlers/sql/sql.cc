@@ -340,13 +340,23 @@ void Sql::fetch(Answer<Struct> answer, std::string handle, std::optional<std::in
   if (!cursor) throw Fault(Fault::Kind::not_found, "no open cursor has the handle " + describe(Value(handle)).substr(7) + "; it was closed, read to its end, or not used for " + std::to_string(limits_.cursor_idle_ms) + " ms");
   // A fetch may come in on another loop than the one the cursor lives on.
   Loop& home = cursor->home;
-  auto pull = [this, cursor, most, reply = std::make_shared<Answer<Struct>>(std::move(answer))] {
+  auto pulling = std::make_shared<bool>(false);  // of the home loop
+  // Rows that nobody waits for any more are lost to the cursor: it ends, and with it what the database does.
+  answer.reply().on_cancel([this, &home, pulling, weak = std::weak_ptr(cursor)] {
+    home.post([this, pulling, weak] {
+      auto cursor = weak.lock();
+      if (!cursor || !*pulling) return;
+      forget_cursor(cursor->handle);
+      cursor->source.reset();
+    });
+  });
+  auto pull = [this, cursor, most, pulling, reply = std::make_shared<Answer<Struct>>(std::move(answer))] {
     if (!cursor->source) return (*reply)(Fault(Fault::Kind::not_found, "the cursor was closed"));
     if (cursor->busy) return (*reply)(Fault(Fault::Kind::conflict, "a fetch of this cursor is running; wait for its answer"));
-    cursor->busy = true;
+    cursor->busy = *pulling = true;
     cursor->idle.stop();
-    cursor->source->pull(static_cast<std::size_t>(most), [this, cursor, reply](Source::Batch batch) {
-      cursor->busy = false;
+    cursor->source->pull(static_cast<std::size_t>(most), [this, cursor, pulling, reply](Source::Batch batch) {
+      cursor->busy = *pulling = false;
       if (batch.end)
         forget_cursor(cursor->handle);
       else

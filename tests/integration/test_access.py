@@ -18,7 +18,7 @@ from gateway import SLUICE, Gateway, wait_for
 from zerorpc_client import Client, RemoteError
 
 PASSWORD = "correct horse"
-DENIED, OVERLOADED, TOO_LARGE, DEADLINE = -32003, -32010, -32016, -32011
+DENIED, OVERLOADED, TOO_LARGE, DEADLINE, NOT_FOUND = -32003, -32010, -32016, -32011, -32004
 
 CONFIG = """
 [access]
@@ -42,6 +42,9 @@ methods = ["sql.*", "city.*", "system.*"]
 methods = ["sql.*"]
 statements = "write"
 databases = ["archive*"]
+[role.elsewhere_named]
+methods = ["city.*"]
+databases = ["archive*"]
 [role.one_a_second]
 methods = ["add", "system.multicall"]
 calls_per_s = 1
@@ -55,7 +58,7 @@ call_ms = 300
 [role.only_multicall]
 methods = ["system.multicall"]
 """
-ROLES = ["all", "reader", "named", "elsewhere", "one_a_second", "few", "only_multicall", "nothing"]
+ROLES = ["all", "reader", "named", "elsewhere", "elsewhere_named", "one_a_second", "few", "only_multicall", "nothing"]
 
 
 def user(*arguments, stdin=""):
@@ -252,7 +255,91 @@ class Limits(Case):
         self.assertEqual(as_user("few").add(1, 2), 3)
 
 
+LONG = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 200000000) SELECT max(n) FROM c"
+
+
+class LimitsOfStreams(Case):
+    """Of a caller over zerorpc, where a stream is answered long before it ends."""
+
+    def setUp(self):
+        self.gateway = Gateway(config=CONFIG.format(folder=folder.name).replace('anonymous = ["nothing"]', 'anonymous = ["few"]'))
+        self.addCleanup(self.gateway.stop)
+        self.server = xmlrpc.client.ServerProxy(self.gateway.url)
+        self.addCleanup(self.server("close"))
+
+    def stream(self, statement):
+        """What came, and what ended it."""
+        rows = []
+        with Client(self.gateway.endpoint) as zerorpc:
+            try:
+                for row in zerorpc.stream("sql.stream", statement):
+                    rows.append(row)
+            except RemoteError as error:
+                return rows, error.name
+        return rows, None
+
+    def open_cursors(self):
+        with xmlrpc.client.ServerProxy(self.gateway.url, headers=[("Authorization", "Bearer " + tokens["all"])]) as owner:
+            return owner.sql.topology()["nodes"][1]["open_cursors"]
+
+    def test_time_and_calls_in_flight(self):
+        ended = []
+        started = time.monotonic()
+        busy = threading.Thread(target=lambda: ended.append(self.stream(LONG)))
+        busy.start()
+        wait_for(lambda: self.open_cursors() == 1, "the stream to run")
+        self.fault(OVERLOADED, self.server.add, 1, 2)
+        busy.join()
+        self.assertLess(time.monotonic() - started, 3)
+        self.assertEqual(ended, [([], "TimeoutExpired")])
+        wait_for(lambda: self.open_cursors() == 0, "the statement to be stopped")
+        self.assertEqual(self.server.add(1, 2), 3)
+        self.fault(DEADLINE, self.server.sql.stream, LONG)
+
+    def test_rows_and_bytes(self):
+        self.assertEqual(self.stream("SELECT 1 UNION SELECT 2 UNION SELECT 3"), ([[1], [2], [3]], None))
+        self.assertEqual(self.stream("SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4"), ([[1], [2], [3]], "OverflowError"))
+        rows, ended = self.stream("SELECT printf('%.*c', 900, 'x') UNION ALL SELECT printf('%.*c', 900, 'y') UNION ALL SELECT printf('%.*c', 900, 'z')")
+        self.assertEqual((len(rows), ended), (2, "OverflowError"))
+        self.assertEqual(self.server.add(1, 2), 3)  # each has left its place
+
+    def test_a_stream_that_is_not_read_to_its_end_leaves_its_place(self):
+        with Client(self.gateway.endpoint) as zerorpc:
+            next(zerorpc.stream("sql.stream", "SELECT 1 UNION SELECT 2"))
+        def admitted():
+            try:
+                return self.server.add(1, 2) == 3
+            except xmlrpc.client.Fault as fault:
+                self.assertEqual(fault.faultCode, OVERLOADED)
+        wait_for(admitted, "the place of the stream")
+
+    def test_a_fetch_that_is_out_of_time_ends_its_cursor(self):
+        cursor = self.server.sql.open(LONG)
+        self.fault(DEADLINE, self.server.sql.fetch, cursor)
+        wait_for(lambda: self.open_cursors() == 0, "the statement to be stopped")
+        self.fault(NOT_FOUND, self.server.sql.fetch, cursor)
+        self.assertEqual(self.server.add(1, 2), 3)
+
+
 class Audit(Case):
+    def test_a_line_for_each_denial_whoever_denies(self):
+        server = as_user("elsewhere_named")
+        self.fault(DENIED, server.city.count)
+        self.fault(DENIED, as_user("elsewhere").sql.topology)
+        with Gateway(config=CONFIG.format(folder=folder.name).replace('anonymous = ["nothing"]', 'anonymous = ["reader"]')) as other, Client(other.endpoint) as zerorpc:
+            with xmlrpc.client.ServerProxy(other.url, headers=[("Authorization", "Bearer " + tokens["all"])]) as owner:
+                owner.sql.execute("CREATE VIRTUAL TABLE f USING fts4(word)")
+                for word in ("one", "two"):
+                    owner.sql.execute("INSERT INTO f VALUES (?)", [word])
+            with self.assertRaises(RemoteError):
+                list(zerorpc.stream("sql.stream", "SELECT optimize(f) FROM f LIMIT 1"))
+
+        def line(user, method):
+            return [one for one in audit() if (one["user"], one["method"], one["outcome"]) == (user, method, "denied")]
+        wait_for(lambda: line("elsewhere_named", "city.count"), "the line of a named read of another's database")
+        wait_for(lambda: line("elsewhere", "sql.topology"), "the line of another's topology")
+        wait_for(lambda: line("anonymous", "sql.stream"), "the line of a stream that was denied on its way")
+
     def test_a_line_for_each_write_and_each_denial(self):
         as_user("all").sql.execute("INSERT INTO city VALUES (?)", ["line\nbreak"])
         self.fault(DENIED, as_user("reader").sql.execute, "DELETE FROM city")

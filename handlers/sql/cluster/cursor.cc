@@ -13,10 +13,11 @@ class CursorSource final : public Source {
     held_->options = std::move(options);
   }
   ~CursorSource() override {
-    // The lease goes where it lives; a cursor that was not read to its end takes its connection with it.
+    // The lease goes where it lives; a cursor that was not read to its end takes its connection with it, in the middle of a fetch too.
     cluster_.on_home([held = std::move(held_)] {
       held->over = true;
-      if (!held->busy) held->lease.reset();
+      held->late.reset();
+      held->lease.reset();
     });
   }
 
@@ -81,6 +82,7 @@ class CursorSource final : public Source {
     link->fetch(most, [held, answer, head = std::move(head)](std::variant<Link::Chunk, Failure> fetched) mutable {
       held->busy = false;
       held->late.reset();
+      if (held->over) return held->lease.reset();
       if (auto* failure = std::get_if<Failure>(&fetched)) {
         held->lease.reset();
         return answer({{}, true, failure->writes && held->options.read_only ? only_reads(failure->fault.message()) : std::move(failure->fault)}, {});
@@ -89,8 +91,6 @@ class CursorSource final : public Source {
       if (chunk.end) {
         if (Link* link = held->lease->link())
           link->close_cursor([lease = held->lease](bool clean) { lease->give(clean); });
-        held->lease.reset();
-      } else if (held->over) {
         held->lease.reset();
       }
       answer({std::move(chunk.rows), chunk.end, std::nullopt}, std::move(head));
