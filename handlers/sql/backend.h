@@ -57,7 +57,9 @@ struct Options {
   std::string key;                // of writes alone: done once for each key, whoever repeats it; "" for none
   std::string db;                 // which database; "" for the default one
   std::string session;            // reads see what was written under the same name; "" for none
-  // No option that callers give: the caller's role lets him only read. The statement runs where the server itself refuses writes, on the
+  // No option that callers give: who he is, "" when nobody was asked. Keys and transactions are his alone.
+  std::string caller;
+  // Nor is this: the caller's role lets him only read. The statement runs where the server itself refuses writes, on the
   // primary too, and what it refuses is only_reads().
   bool read_only = false;
   // Of several statements: each sees what was committed before it began. Without it they see what the database's own default lets them.

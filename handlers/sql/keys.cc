@@ -133,6 +133,18 @@ class Reader {
   bool ok_ = true;
 };
 
+std::string sha256(std::string_view octets) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned length = 0;
+  EVP_Digest(octets.data(), octets.size(), digest, &length, EVP_sha256(), nullptr);
+  std::string out;
+  for (unsigned i = 0; i < length; ++i) {
+    out += "0123456789abcdef"[digest[i] >> 4];
+    out += "0123456789abcdef"[digest[i] & 15];
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string digest_of(const std::vector<Statement>& statements) {
@@ -142,15 +154,17 @@ std::string digest_of(const std::vector<Statement>& statements) {
     writer.text(statement.text);
     writer.value(statement.params);
   }
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned length = 0;
-  EVP_Digest(all.data(), all.size(), digest, &length, EVP_sha256(), nullptr);
-  std::string out;
-  for (unsigned i = 0; i < length; ++i) {
-    out += "0123456789abcdef"[digest[i] >> 4];
-    out += "0123456789abcdef"[digest[i] & 15];
-  }
-  return out;
+  return sha256(all);
+}
+
+// Hashed, as the tables have room for a key and not for a name besides; the name with its length, so that no two pairs look the same.
+std::string stored_key(const Options& options) {
+  if (options.caller.empty()) return options.key;
+  std::string both;
+  Writer writer(both);
+  writer.text(options.caller);
+  writer.text(options.key);
+  return "caller:" + sha256(both);
 }
 
 Fault key_reused(const std::string& key) {

@@ -13,6 +13,9 @@ namespace sluice::sql {
 // Of the statements and their parameters: the same key must come with the same ones. SHA-256, hexadecimal.
 std::string digest_of(const std::vector<Statement>&);
 
+// The key as it is stored: each caller has his own, and those of gateways that ask nobody who he is stand as they are.
+std::string stored_key(const Options&);
+
 // The conflict of a key that comes with others.
 Fault key_reused(const std::string& key);
 

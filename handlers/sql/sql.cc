@@ -84,6 +84,8 @@ Method free_sql(Method method) {
   return method;
 }
 
+std::string name_of_caller(const Reply& reply) { return reply.principal() ? reply.principal()->name() : std::string(); }
+
 bool may_write(const Reply& reply) { return !reply.principal() || reply.principal()->may_write(); }
 
 // Goes on with `then(reply, statement)` when the database has said what the statement is, unless `refuse(verdict, reply)` answers a fault.
@@ -145,9 +147,9 @@ void refuse_transaction(const std::string& method, const Options& options) {
 
 // An open cursor. Everything but the table it stands in is its home loop's.
 struct Sql::OpenCursor {
-  OpenCursor(Loop& home, std::string handle) : home(home), handle(std::move(handle)), idle(home) {}
+  OpenCursor(Loop& home, std::string handle, std::string owner) : home(home), handle(std::move(handle)), owner(std::move(owner)), idle(home) {}
   Loop& home;
-  const std::string handle;
+  const std::string handle, owner;
   std::unique_ptr<Source> source;
   std::shared_ptr<Head> head = std::make_shared<Head>();
   bool told = false;  // where it runs, with its first part
@@ -180,6 +182,7 @@ Backend& Sql::backend(const std::string& method, Options& options, const Reply& 
     options.db = options.tx.substr(at + 1);
     options.tx.resize(at);
   }
+  options.caller = name_of_caller(reply);
   return backend(method, options.db, reply);
 }
 
@@ -304,7 +307,7 @@ void Sql::open(Answer<std::string> answer, std::string statement, MaybeParams pa
   when_read(std::move(answer.reply()), from, std::move(statement), [this, &from, params = std::move(params), read = std::move(read)](Reply&& reply, std::string&& statement) mutable {
     Answer<std::string> answer(std::move(reply));
     Loop& home = answer.reply().loop();
-    auto cursor = std::make_shared<OpenCursor>(home, new_handle());
+    auto cursor = std::make_shared<OpenCursor>(home, new_handle(), name_of_caller(answer.reply()));
     {
       std::lock_guard lock(cursors_mutex_);
       if (cursors_.size() >= limits_.cursors)
@@ -317,10 +320,10 @@ void Sql::open(Answer<std::string> answer, std::string statement, MaybeParams pa
   });
 }
 
-std::shared_ptr<Sql::OpenCursor> Sql::find_cursor(const std::string& handle) {
+std::shared_ptr<Sql::OpenCursor> Sql::find_cursor(const std::string& handle, const Reply& caller) {
   std::lock_guard lock(cursors_mutex_);
   auto found = cursors_.find(handle);
-  return found == cursors_.end() ? nullptr : found->second;
+  return found == cursors_.end() || found->second->owner != name_of_caller(caller) ? nullptr : found->second;
 }
 
 void Sql::forget_cursor(const std::string& handle) {
@@ -336,7 +339,7 @@ void Sql::fetch(Answer<Struct> answer, std::string handle, std::optional<std::in
   const std::int64_t most = rows.value_or(1000);
   if (most < 1 || most > limits_.fetch_rows)
     throw Fault(Fault::Kind::bad_arguments, "fetch() argument 'rows' must be from 1 to " + std::to_string(limits_.fetch_rows) + ", not " + std::to_string(most));
-  auto cursor = find_cursor(handle);
+  auto cursor = find_cursor(handle, answer.reply());
   if (!cursor) throw Fault(Fault::Kind::not_found, "no open cursor has the handle " + describe(Value(handle)).substr(7) + "; it was closed, read to its end, or not used for " + std::to_string(limits_.cursor_idle_ms) + " ms");
   // A fetch may come in on another loop than the one the cursor lives on.
   Loop& home = cursor->home;
@@ -377,9 +380,10 @@ void Sql::fetch(Answer<Struct> answer, std::string handle, std::optional<std::in
     home.post(std::move(pull));
 }
 
-bool Sql::close(std::string handle) {
-  auto cursor = find_cursor(handle);
-  if (!cursor) return false;
+void Sql::close(Answer<bool> answer, std::string handle) {
+  auto cursor = find_cursor(handle, answer.reply());
+  answer(cursor != nullptr);
+  if (!cursor) return;
   forget_cursor(handle);
   Loop& home = cursor->home;
   auto end = [cursor = std::move(cursor)] {
@@ -390,7 +394,6 @@ bool Sql::close(std::string handle) {
     end();
   else
     home.post(std::move(end));
-  return true;
 }
 
 void Sql::stream(StreamAnswer<Value::Array> answer, std::string statement, MaybeParams params, MaybeStruct options) {

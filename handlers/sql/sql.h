@@ -45,14 +45,14 @@ class Sql final : public Handler {
   void rollback(Answer<bool>, std::string tx);
   void open(Answer<std::string>, std::string statement, MaybeParams params, MaybeStruct options);
   void fetch(Answer<Struct>, std::string cursor, std::optional<std::int64_t> rows);
-  bool close(std::string cursor);
+  void close(Answer<bool>, std::string cursor);
   void stream(StreamAnswer<Value::Array>, std::string statement, MaybeParams params, MaybeStruct options);
   void explain(Answer<Struct>, std::string statement, MaybeStruct options);
   void split(Answer<Struct>, std::optional<Value> share, MaybeStruct options);
   void status(Answer<Struct>, MaybeStruct options);
 
   struct OpenCursor;
-  std::shared_ptr<OpenCursor> find_cursor(const std::string& handle);
+  std::shared_ptr<OpenCursor> find_cursor(const std::string& handle, const Reply& caller);  // nullptr: he has none by that handle
   void forget_cursor(const std::string& handle);
 
   Backend& backend(const std::string& method, const std::string& db, const Reply&) const;

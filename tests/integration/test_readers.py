@@ -1,9 +1,11 @@
-"""Who may only read changes nothing, on real servers: also by functions that look harmless, on a primary, by cursors and by streams."""
+"""Roles on real servers: who may only read changes nothing, also by functions that look harmless, on a primary, by cursors and by streams;
+and what is one caller's is not another's."""
 
 import os
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import xmlrpc.client
 
@@ -40,21 +42,21 @@ class Reads:
     def begin(cls, data):
         cls.folder = tempfile.TemporaryDirectory(prefix="sluice-readers-")
         cls.addClassCleanup(cls.folder.cleanup)
-        token = subprocess.run([SLUICE, "user", "add", "all", "--role", "all", "--token", "--users", f"{cls.folder.name}/users"],
-                               capture_output=True, text=True, timeout=60).stdout.strip()
+        tokens = [subprocess.run([SLUICE, "user", "add", user, "--role", "all", "--token", "--users", f"{cls.folder.name}/users"],
+                                 capture_output=True, text=True, timeout=60).stdout.strip() for user in ("all", "other")]
         cls.data = data or f"{cls.folder.name}/test.db"
         with Gateway(data=cls.data) as before, xmlrpc.client.ServerProxy(before.url) as owner:
             for statement in ("CREATE TABLE kept(n INTEGER)", *cls.prepare):
                 owner.sql.execute(statement)
         cls.gateway = Gateway(data=cls.data, config=CONFIG.format(folder=cls.folder.name))
         cls.addClassCleanup(cls.gateway.stop)
-        cls.owner = xmlrpc.client.ServerProxy(cls.gateway.url, headers=[("Authorization", "Bearer " + token)])
+        cls.owner, cls.other = (xmlrpc.client.ServerProxy(cls.gateway.url, headers=[("Authorization", "Bearer " + token)]) for token in tokens)
         cls.reader = xmlrpc.client.ServerProxy(cls.gateway.url)
         cls.token = cls.owner.sql.execute("INSERT INTO kept VALUES (1), (2), (3)")["token"]
         # Functions are learned when a gateway has found its primary.
         for statement in cls.look_like_reads:
             wait_for(lambda: cls.owner.sql.explain(statement)["class"] == "read", f"{statement} to be taken for a read")
-        for proxy in (cls.owner, cls.reader):
+        for proxy in (cls.owner, cls.other, cls.reader):
             cls.addClassCleanup(proxy("close"))
 
     def tearDown(self):
@@ -62,10 +64,9 @@ class Reads:
         self.assertEqual(self.owner.sql.query("SELECT count(*) FROM kept", [], {"level": "primary"})["rows"], [[3]])
 
     def denied(self, call, *args):
-        with self.assertRaises(xmlrpc.client.Fault) as caught:
-            call(*args)
-        self.assertEqual(caught.exception.faultCode, DENIED, caught.exception.faultString)
-        self.assertIn("may only read", caught.exception.faultString)
+        fault = self.fault(call, *args)
+        self.assertEqual(fault.faultCode, DENIED, fault.faultString)
+        self.assertIn("may only read", fault.faultString)
 
     def every_write_is_denied(self, options):
         for statement in self.writes:
@@ -96,6 +97,42 @@ class Reads:
             with self.subTest(statement=statement):
                 self.owner.sql.query(statement)
         self.owner.sql.batch(["DELETE FROM kept", "INSERT INTO kept VALUES (1), (2), (3)"])
+
+    def fault(self, call, *args):
+        with self.assertRaises(xmlrpc.client.Fault) as caught:
+            call(*args)
+        return caught.exception
+
+    def test_a_key_is_its_callers_own(self):
+        insert, key = "INSERT INTO kept VALUES (?)", {"key": f"order {time.monotonic_ns()}"}
+        for _ in range(2):
+            self.assertEqual(self.owner.sql.execute(insert, [4], key)["affected"], 1)
+        # Neither does it hold up another, nor does he get its reply: also with the same statement.
+        self.assertEqual(self.other.sql.execute("UPDATE kept SET n = 5 WHERE n = 4", [], key)["affected"], 1)
+        self.assertIn("was used before", self.fault(self.other.sql.execute, insert, [4], key).faultString)
+        key["key"] += " again"
+        for caller in (self.owner, self.other, self.owner, self.other):
+            self.assertEqual(caller.sql.execute(insert, [6], key)["affected"], 1)
+        self.assertEqual(self.owner.sql.execute("DELETE FROM kept WHERE n > 3")["affected"], 3)
+
+    def test_a_transaction_and_a_cursor_are_their_callers_own(self):
+        tx = self.owner.sql.begin()
+        self.owner.sql.execute("INSERT INTO kept VALUES (4)", [], {"tx": tx})
+        unknown = "0" * len(tx)
+        for call in (self.other.sql.commit, self.other.sql.rollback, lambda tx: self.other.sql.query("SELECT 1", [], {"tx": tx}),
+                     lambda tx: self.other.sql.execute("DELETE FROM kept", [], {"tx": tx}), self.reader.sql.rollback):
+            theirs, nobodys = self.fault(call, tx), self.fault(call, unknown)
+            self.assertEqual((theirs.faultCode, theirs.faultString.replace(tx, unknown)), (nobodys.faultCode, nobodys.faultString))
+        self.owner.sql.rollback(tx)
+        self.assertEqual(self.fault(self.other.sql.commit, tx).faultString.replace(tx, unknown), self.fault(self.other.sql.commit, unknown).faultString)
+
+        cursor = self.owner.sql.open("SELECT n FROM kept ORDER BY n", [], {"after": self.token})
+        unknown = "0" * len(cursor)
+        theirs, nobodys = self.fault(self.other.sql.fetch, cursor), self.fault(self.other.sql.fetch, unknown)
+        self.assertEqual((theirs.faultCode, theirs.faultString.replace(cursor, unknown)), (nobodys.faultCode, nobodys.faultString))
+        self.assertFalse(self.other.sql.close(cursor))
+        self.assertEqual(self.owner.sql.fetch(cursor, 2)["rows"], [[1], [2]])
+        self.assertTrue(self.owner.sql.close(cursor))
 
     def test_reads_go_on_everywhere(self):
         rows = [[1], [2], [3]]

@@ -57,7 +57,7 @@ void Cluster::guard(const JobPtr& job, Node& node) {
   steps.push_back({texts.begin, {}});
   if (!options.key.empty()) {
     keys_used_ = true;
-    steps.push_back({texts.claim_key, Value::Array{options.key, digest_of(job->work.statements)}});
+    steps.push_back({texts.claim_key, Value::Array{stored_key(options), digest_of(job->work.statements)}});
   }
   if (options.fence) steps.push_back({texts.raise_fence, Value::Array{options.fence->lock, options.fence->token}});
   held(job, node, std::move(steps), false, [this, job, &node](Trip::Answer answered) { guard_answered(job, node, std::move(answered)); });
@@ -75,7 +75,7 @@ void Cluster::guard_answered(const JobPtr& job, Node& node, Trip::Answer guards)
 void Cluster::finish_guarded(const JobPtr& job, Node& node, std::vector<Rows> rows) {
   const auto& texts = engine_->texts();
   std::vector<Statement> steps;
-  if (!job->work.options.key.empty()) steps.push_back({texts.finish_key, Value::Array{Bytes{freeze(rows)}, job->work.options.key}});
+  if (!job->work.options.key.empty()) steps.push_back({texts.finish_key, Value::Array{Bytes{freeze(rows)}, stored_key(job->work.options)}});
   steps.push_back({texts.commit, {}});
   job->may_have_run = job->work.options.key.empty();
   held(job, node, std::move(steps), true, [this, job, &node, rows = std::move(rows)](Trip::Answer committed) mutable {
@@ -91,7 +91,7 @@ void Cluster::finish_guarded(const JobPtr& job, Node& node, std::vector<Rows> ro
 void Cluster::replay_key(const JobPtr& job, Node& node) {
   const auto& texts = engine_->texts();
   std::vector<Statement> steps;
-  steps.push_back({texts.read_key, Value::Array{job->work.options.key}});
+  steps.push_back({texts.read_key, Value::Array{stored_key(job->work.options)}});
   steps.push_back({texts.rollback, {}});
   held(job, node, std::move(steps), true, [this, job, &node](Trip::Answer found) {
     job->lease->give(true);

@@ -37,7 +37,7 @@ void Cluster::begin_on(const JobPtr& job, Node& node) {
     if (auto* failure = std::get_if<Failure>(&leased)) return write_failed(job, node, std::move(*failure));
     job->lease = std::move(std::get<std::shared_ptr<Node::Lease>>(leased));
     held(job, node, {{engine_->texts().begin, {}}}, false, [this, job, &node](Trip::Answer) {
-      auto transaction = std::make_shared<Transaction>(std::move(job->lease), home_);
+      auto transaction = std::make_shared<Transaction>(std::move(job->lease), job->work.options.caller, home_);
       const std::string handle = new_handle();
       transaction->late.start(job->transaction_life, [this, handle] { forget_transaction(handle); });
       transactions_.emplace(handle, std::move(transaction));
@@ -52,11 +52,15 @@ void Cluster::begin_on(const JobPtr& job, Node& node) {
 // The connection is closed, which rolls back whatever it was at.
 void Cluster::forget_transaction(const std::string& handle) { transactions_.erase(handle); }
 
+std::shared_ptr<Cluster::Transaction> Cluster::transaction_of(const Job& job) const {
+  auto found = transactions_.find(job.work.options.tx);
+  return found == transactions_.end() || found->second->owner != job.work.options.caller ? nullptr : found->second;
+}
+
 void Cluster::run_in_transaction(const JobPtr& job) {
   const std::string& handle = job->work.options.tx;
-  auto found = transactions_.find(handle);
-  if (found == transactions_.end()) return answer(job, not_open(handle));
-  auto transaction = found->second;
+  auto transaction = transaction_of(*job);
+  if (!transaction) return answer(job, not_open(handle));
   if (transaction->busy) return answer(job, Fault(Fault::Kind::conflict, "a statement of this transaction is running; wait for its answer"));
   if (transaction->failed) return answer(job, Fault(Fault::Kind::conflict, "this transaction has failed and takes only sql.rollback: " + transaction->why));
   Link* link = transaction->lease->link();
@@ -113,11 +117,10 @@ void Cluster::end_transaction(const JobPtr& job, bool commit) {
   job->deadline = job->arrived + settings_.statement;
   job->verdict = {Class::write, commit ? "a commit" : "a rollback"};
   const std::string handle = job->work.options.tx;
-  auto found = transactions_.find(handle);
-  if (found == transactions_.end()) return answer(job, not_open(handle));
-  auto transaction = found->second;
+  auto transaction = transaction_of(*job);
+  if (!transaction) return answer(job, not_open(handle));
   if (transaction->busy) return answer(job, Fault(Fault::Kind::conflict, "a statement of this transaction is running; wait for its answer"));
-  transactions_.erase(found);
+  transactions_.erase(handle);
   transaction->late.stop();
   Link* link = transaction->lease->link();
   if (!link) return answer(job, not_open(handle));

@@ -6,8 +6,9 @@
 namespace sluice::sql::cluster {
 
 struct Cluster::Transaction {
-  Transaction(std::shared_ptr<Node::Lease> lease, Loop& loop) : lease(std::move(lease)), late(loop) {}
+  Transaction(std::shared_ptr<Node::Lease> lease, std::string owner, Loop& loop) : lease(std::move(lease)), owner(std::move(owner)), late(loop) {}
   std::shared_ptr<Node::Lease> lease;
+  const std::string owner;  // Options::caller of who began it; to others it is not there
   Timer late;
   bool busy = false;    // a statement is under way
   bool failed = false;  // only its end is accepted

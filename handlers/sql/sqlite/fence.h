@@ -12,8 +12,8 @@ namespace sluice::sql::sqlite {
 // Throws the conflict for a token that is lower than one that was seen, and remembers a higher one.
 void check_fence(Connection&, const Fence&);
 
-// The reply that was kept under the key; nothing when the key is new. Throws the conflict when it was kept for other statements.
-std::optional<std::vector<Rows>> find_reply(Connection&, const std::string& key, const std::vector<Statement>&);
-void keep_reply(Connection&, const std::string& key, const std::vector<Statement>&, const std::vector<Rows>&);
+// The reply that was kept under the caller's key; nothing when the key is new. Throws the conflict when it was kept for other statements.
+std::optional<std::vector<Rows>> find_reply(Connection&, const Options&, const std::vector<Statement>&);
+void keep_reply(Connection&, const Options&, const std::vector<Statement>&, const std::vector<Rows>&);
 
 }  // namespace sluice::sql::sqlite

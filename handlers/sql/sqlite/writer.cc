@@ -95,11 +95,11 @@ Outcome Writer::attempt(Job& job) {
   result.route.verdict = job.verdict;
   result.route.waited_ms = ms_since(job.arrived);
   const Stop stop = stop_at(job.work.reply, job.deadline);
-  const std::string& key = job.work.options.key;
+  const bool keyed = !job.work.options.key.empty();
   try {
     if (job.work.options.fence) check_fence(connection_, *job.work.options.fence);
-    if (!key.empty()) {
-      if (auto reply = find_reply(connection_, key, job.work.statements)) {
+    if (keyed) {
+      if (auto reply = find_reply(connection_, job.work.options, job.work.statements)) {
         result.rows = std::move(*reply);
         result.route.verdict = {Class::write, "the key was used before: the reply of that time"};
         return result;
@@ -123,7 +123,7 @@ Outcome Writer::attempt(Job& job) {
     return Fault(fault.kind(), "statement " + std::to_string(result.rows.size() + 1) + " of " + std::to_string(job.work.statements.size()) + ": " + fault.message(), fault.detail());
   }
   try {
-    if (!key.empty()) keep_reply(connection_, key, job.work.statements, result.rows);
+    if (keyed) keep_reply(connection_, job.work.options, job.work.statements, result.rows);
   } catch (const Fault& fault) {
     return fault;
   }
@@ -140,7 +140,7 @@ void Writer::batch(std::unique_lock<std::mutex>& lock) {
     else if (job.kind == Job::Kind::begin)
       begin(std::move(job));
     else
-      job.work.done(no_transaction(job.work.options.tx), std::move(job.work.reply));
+      job.work.done(no_transaction(job.work.options), std::move(job.work.reply));
     lock.lock();
     return;
   }
@@ -231,7 +231,7 @@ void Writer::begin(Job job) {
   if (connection_.control("BEGIN IMMEDIATE") != SQLITE_OK) return job.work.done(connection_.error("BEGIN IMMEDIATE"), std::move(job.work.reply));
   auto span = std::chrono::milliseconds(job.work.options.timeout_ms > 0 ? job.work.options.timeout_ms : 30'000);
   span = std::min(span, limits_.longest_transaction);
-  transaction_ = Transaction{random_hex(16), deadline_in(span), span};
+  transaction_ = Transaction{random_hex(16), job.work.options.caller, deadline_in(span), span};
   counters_.transactions.fetch_add(1, std::memory_order_relaxed);
   Result result;
   result.token = transaction_->handle;
@@ -244,9 +244,9 @@ std::optional<Job> Writer::next_of_transaction(std::unique_lock<std::mutex>& loc
   const auto now = Clock::now();
   if (auto job = queue_.take_first([now](const Job& one) { return !one.work.options.tx.empty() || too_late(one, true, now); })) {
     auto late = too_late(*job, true, now);
-    if (!late && job->work.options.tx == transaction_->handle) return job;
+    if (!late && job->work.options.tx == transaction_->handle && job->work.options.caller == transaction_->owner) return job;
     lock.unlock();
-    job->work.done(late ? std::move(*late) : no_transaction(job->work.options.tx), std::move(job->work.reply));
+    job->work.done(late ? std::move(*late) : no_transaction(job->work.options), std::move(job->work.reply));
     lock.lock();
     return std::nullopt;  // the queue may have changed: look anew
   }
@@ -310,15 +310,15 @@ void Writer::in_transaction(std::unique_lock<std::mutex>& lock) {
 
 void Writer::end(const std::string& how) {
   if (connection_.in_transaction()) connection_.control("ROLLBACK");
-  ended_.push_front({transaction_->handle, how});
+  ended_.push_front({transaction_->handle, transaction_->owner, how});
   if (ended_.size() > kRememberedEnds) ended_.pop_back();
   transaction_.reset();
 }
 
-Fault Writer::no_transaction(const std::string& handle) const {
+Fault Writer::no_transaction(const Options& options) const {
   for (const Ended& ended : ended_)
-    if (ended.handle == handle) return Fault(Fault::Kind::conflict, "the transaction is over: it was " + ended.how);
-  return Fault(Fault::Kind::not_found, "no transaction has the handle " + describe(Value(handle)).substr(7) + "; sql.begin gives one");
+    if (ended.handle == options.tx && ended.owner == options.caller) return Fault(Fault::Kind::conflict, "the transaction is over: it was " + ended.how);
+  return Fault(Fault::Kind::not_found, "no transaction has the handle " + describe(Value(options.tx)).substr(7) + "; sql.begin gives one");
 }
 
 }  // namespace sluice::sql::sqlite

@@ -55,12 +55,12 @@ class Writer {
 
  private:
   struct Transaction {
-    std::string handle;
+    std::string handle, owner;  // owner: Options::caller of who began it; to others it is not there
     Deadline deadline;
     std::chrono::milliseconds span;
   };
   struct Ended {
-    std::string handle, how;
+    std::string handle, owner, how;
   };
   using Answers = std::vector<std::pair<Job, Outcome>>;
 
@@ -73,7 +73,7 @@ class Writer {
   std::optional<Job> next_of_transaction(std::unique_lock<std::mutex>&);
   void begin(Job);
   void end(const std::string& how);
-  Fault no_transaction(const std::string& handle) const;
+  Fault no_transaction(const Options&) const;
 
   Connection connection_;
   const Limits limits_;
