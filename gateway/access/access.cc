@@ -67,12 +67,12 @@ struct Access::State {
   std::unordered_map<std::string, Cached> cache;  // by the fingerprint of a header that was right; under Access::mutex_
 };
 
-std::vector<Login> check(const Settings& settings) {
+std::vector<Login> check(const Settings& settings, MissingFile missing) {
   auto known = [&](const std::string& role, const std::string& who) {
     if (!settings.roles.contains(role)) throw std::runtime_error(who + " has the role '" + role + "', but the configuration has no [role." + role + "]");
   };
   for (const std::string& role : settings.anonymous) known(role, "access.anonymous");
-  auto logins = load_users(settings.users);
+  auto logins = load_users(settings.users, missing);
   for (const Login& login : logins)
     for (const std::string& role : login.roles) known(role, settings.users + ": '" + login.user + "'");
   return logins;
@@ -86,14 +86,14 @@ Access::Access(const Dispatcher& methods, Workers& workers, Settings settings)
       by_name_(Slowdown::Limits{.free = 20, .most = milliseconds(5000)}),
       logins_(std::make_shared<std::atomic<std::int64_t>>(0)) {
   if (!settings.audit.empty()) journal_ = std::make_unique<Journal>(settings.audit);
-  state_ = make_state(std::move(settings));
+  state_ = make_state(std::move(settings), MissingFile::empty);
 }
 
 Access::~Access() = default;
 
-std::shared_ptr<Access::State> Access::make_state(Settings settings) {
+std::shared_ptr<Access::State> Access::make_state(Settings settings, MissingFile missing) {
   auto state = std::make_shared<State>();
-  const auto logins = check(settings);
+  const auto logins = check(settings, missing);
   std::lock_guard lock(mutex_);
   auto user = [&](const std::string& name, const std::vector<std::string>& roles) {
     std::vector<const Role*> held;
@@ -117,7 +117,8 @@ std::shared_ptr<Access::State> Access::make_state(Settings settings) {
 }
 
 void Access::reload(Settings settings) {
-  auto fresh = make_state(std::move(settings));
+  // It was there, or it would be no reload: a file that is being replaced must not lock everyone out.
+  auto fresh = make_state(std::move(settings), MissingFile::refused);
   if (journal_) journal_->reopen();
   std::lock_guard lock(mutex_);
   state_ = std::move(fresh);

@@ -30,7 +30,7 @@ class Access final : public Guard, public Authenticator {
 
  private:
   struct State;
-  std::shared_ptr<State> make_state(Settings);
+  std::shared_ptr<State> make_state(Settings, MissingFile);
   std::shared_ptr<State> state();
   Verdict refused(const Credentials&, std::string_view name, std::string why);
   std::optional<Fault> must_wait(const Credentials&, const std::string& name);
@@ -48,6 +48,6 @@ class Access final : public Guard, public Authenticator {
 
 // The settings as far as they can be checked without a gateway: do all roles exist that users and `anonymous` name?
 // Throws std::runtime_error.
-std::vector<Login> check(const Settings&);
+std::vector<Login> check(const Settings&, MissingFile = MissingFile::empty);
 
 }  // namespace sluice::access

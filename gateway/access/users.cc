@@ -86,10 +86,10 @@ std::vector<Login> parse_users(const std::string& file, std::string_view content
   return logins;
 }
 
-std::vector<Login> load_users(const std::string& file) {
+std::vector<Login> load_users(const std::string& file, MissingFile missing) {
   std::ifstream in(file, std::ios::binary);
   if (!in.is_open()) {
-    if (errno == ENOENT) return {};
+    if (errno == ENOENT && missing == MissingFile::empty) return {};
     throw std::runtime_error(file + ": cannot be read: " + std::strerror(errno));
   }
   const std::string content((std::istreambuf_iterator<char>(in)), {});

@@ -21,7 +21,8 @@ struct Login {
 
 // Throws std::runtime_error whose message begins with file:line.
 std::vector<Login> parse_users(const std::string& file, std::string_view content);
-std::vector<Login> load_users(const std::string& file);  // none when there is no such file
+enum class MissingFile : std::uint8_t { empty, refused };  // before the first `sluice user add` there is none
+std::vector<Login> load_users(const std::string& file, MissingFile = MissingFile::empty);
 // In place of the old file, at once and whole, readable by its owner (and group) alone.
 void save_users(const std::string& file, const std::vector<Login>&);
 

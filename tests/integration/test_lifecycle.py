@@ -190,6 +190,14 @@ class Reload(unittest.TestCase):
         self.assertIn("users:3: expected NAME", self.reload(self.CONFIG.format(folder=self.folder, methods='"add"')))
         self.assertEqual(self.call("first", "add", 3, 4), 7)
 
+    def test_a_missing_users_file_is_refused_and_the_old_stays(self):
+        os.rename(f"{self.folder}/users", f"{self.folder}/away")
+        self.assertIn("/users: cannot be read: No such file", self.reload())
+        self.assertEqual(self.call("first", "add", 3, 4), 7)
+        os.rename(f"{self.folder}/away", f"{self.folder}/users")
+        self.assertIn("reloaded", self.reload())
+        self.assertEqual(self.call("first", "add", 3, 4), 7)
+
     def test_what_needs_a_restart_is_told(self):
         told = self.reload(self.CONFIG.format(folder=self.folder, methods='"add"') + "[limits]\ndepth = 10\n")
         self.assertIn("limits.depth is another now; that needs a restart", told)
