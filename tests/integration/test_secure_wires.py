@@ -28,6 +28,9 @@ client_ca = "{folder}/ca.pem"
 [zerorpc]
 curve_keys = "{folder}/keys"
 [role.nothing]
+[role.all]
+methods = ["*"]
+statements = "write"
 [role.adder]
 methods = ["add", "echo"]
 """
@@ -52,18 +55,23 @@ def certificate(name, signer=None, common_name=None):
 
 
 def setUpModule():
-    global folder, gateway, https, mtls, curve, server_key, token
+    global folder, gateway, https, mtls, curve, server_key, token, all_token, nobody_token
     folder = tempfile.TemporaryDirectory(prefix="sluice-secure-")
     certificate("ca")
     certificate("server", "ca")
     certificate("worker", "ca")
     certificate("unknown", "ca")
+    certificate("nobody", "ca")
     certificate("stranger")
     users = f"{folder.name}/users"
     server_key = run(SLUICE, "keygen", f"{folder.name}/keys")
     run(SLUICE, "user", "add", "worker", "--role", "adder", "--certificate", "worker", "--users", users)
     run(SLUICE, "user", "add", "worker", "--role", "adder", "--key", run(SLUICE, "keygen", f"{folder.name}/worker_keys"), "--users", users)
     token = run(SLUICE, "user", "add", "holder", "--role", "adder", "--token", "--users", users)
+    all_token = run(SLUICE, "user", "add", "all", "--role", "all", "--token", "--users", users)
+    nobody_token = run(SLUICE, "user", "add", "nobody", "--role", "nothing", "--token", "--users", users)
+    run(SLUICE, "user", "add", "nobody", "--role", "nothing", "--certificate", "nobody", "--users", users)
+    run(SLUICE, "user", "add", "nobody", "--role", "nothing", "--key", run(SLUICE, "keygen", f"{folder.name}/nobody_keys"), "--users", users)
     ports = [free_port() for _ in range(3)]
     https, mtls, curve = f"https://127.0.0.1:{ports[0]}", f"https://127.0.0.1:{ports[1]}", f"tcp://127.0.0.1:{ports[2]}"
     gateway = Gateway("--xmlrpc", https, "--xmlrpc", mtls.replace("https", "mtls"), "--zerorpc", "curve+" + curve, config=CONFIG.format(folder=folder.name))
@@ -210,6 +218,41 @@ class Curve(unittest.TestCase):
         again = subprocess.run([SLUICE, "keygen", f"{folder.name}/keys"], capture_output=True, text=True, timeout=60)
         self.assertEqual(again.returncode, 1)
         self.assertIn("File exists", again.stderr)
+
+
+class Denied(unittest.TestCase):
+    """Who has no right gets none by another way in; test_access.py has the wires without TLS and CURVE."""
+
+    def setUp(self):
+        with server(https, Authorization="Bearer " + all_token) as everyone:
+            self.methods = everyone.system.listMethods()
+        self.assertGreater(len(self.methods), 30)
+
+    def test_every_method_over_https_and_mtls(self):
+        for url, name, headers in ((https, None, {"Authorization": "Bearer " + nobody_token}), (https, "nobody", {}), (mtls, "nobody", {}),
+                                   (mtls, "worker", {"Authorization": "Bearer " + nobody_token})):
+            with server(url, name, **headers) as caller:
+                for method in self.methods:
+                    with self.subTest(url=url, certificate=name, method=method), self.assertRaises(xmlrpc.client.Fault) as caught:
+                        getattr(caller, method)()
+                    self.assertEqual(caught.exception.faultCode, -32003, method)
+
+    def test_every_method_over_curve(self):
+        with open(f"{folder.name}/nobody_keys") as f:
+            keys = dict(line.split() for line in f)
+        with zmq.Context() as zmq_context, zmq_context.socket(zmq.DEALER) as dealer:
+            dealer.linger, dealer.rcvtimeo = 0, 10_000
+            dealer.curve_serverkey, dealer.curve_publickey, dealer.curve_secretkey = server_key.encode(), keys["public"].encode(), keys["secret"].encode()
+            dealer.connect(curve)
+            for number, method in enumerate(self.methods):
+                with self.subTest(method=method):
+                    mine = f"{number:032x}"
+                    dealer.send_multipart([b"", msgpack.packb([{"message_id": mine, "v": 3}, method, []])])
+                    while True:  # heartbeats of earlier calls come in between
+                        header, name, args = msgpack.unpackb(dealer.recv_multipart()[-1])
+                        if header.get("response_to") == mine and name != "_zpc_hb":
+                            break
+                    self.assertEqual((name, args[0]), ("ERR", "PermissionError"))
 
 
 class Exposure(unittest.TestCase):
