@@ -24,6 +24,28 @@ bool load(const std::string& file, config::Loaded& loaded) {
   return loaded.errors.empty();
 }
 
+namespace {
+
+// [database.NAME] and [role.NAME]: only a file has them, but for the database of --data.
+template <class Keys, class Entries>
+void print_entries(const std::string& section, const Keys& keys, const Entries& entries, const config::Loaded& loaded) {
+  for (const auto& [name, entry] : entries) {
+    const std::string full = section + "." + name;
+    std::cout << "\n[" << full << "]\n";
+    for (const auto& key : keys) {
+      const std::string key_name = full + "." + std::string(key.name);
+      std::string from = "default";
+      if (const auto origin = loaded.origin.find(key_name); origin != loaded.origin.end())
+        from = origin->second;
+      else if (const auto place = loaded.places.find(key_name); place != loaded.places.end())
+        from = place->second.at.substr(0, place->second.at.rfind(':'));
+      std::cout << key.name << " = " << config::to_toml(config::without_passwords(key.get(entry))) << "  # " << from << "\n";
+    }
+  }
+}
+
+}  // namespace
+
 void print(const config::Loaded& loaded) {
   std::string_view section;
   for (const config::Key& key : config::keys()) {
@@ -32,8 +54,10 @@ void print(const config::Loaded& loaded) {
       section = key.section;
     }
     const auto origin = loaded.origin.find(key.full());
-    std::cout << key.name << " = " << config::to_toml(key.get(loaded.settings)) << "  # " << (origin == loaded.origin.end() ? "default" : origin->second) << "\n";
+    std::cout << key.name << " = " << config::to_toml(config::without_passwords(key.get(loaded.settings))) << "  # " << (origin == loaded.origin.end() ? "default" : origin->second) << "\n";
   }
+  print_entries("database", config::database_keys(), loaded.settings.databases, loaded);
+  print_entries("role", config::role_keys(), loaded.settings.access.roles, loaded);
 }
 
 namespace {
@@ -51,7 +75,10 @@ bool assemble(const ServeOptions& options, config::Loaded& loaded) {
   flag(!options.zerorpc.empty(), "zerorpc.listen", "--zerorpc", settings.zerorpc_listen, options.zerorpc);
   const bool url = options.data.find("://") != std::string::npos;
   flag(!options.data.empty() && !url, "sqlite.file", "--data", settings.sqlite.file, options.data);
-  if (url) settings.databases["main"].url = options.data;
+  if (url) {
+    settings.databases["main"].url = options.data;
+    loaded.origin["database.main.url"] = "--data";
+  }
   flag(options.probe, "gateway.probe", "--probe", settings.probe, true);
   flag(options.exposed, "gateway.listen_without_authentication", "--listen-without-authentication", settings.listen_without_authentication, true);
   if (options.print) return true;

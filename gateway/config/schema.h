@@ -44,5 +44,7 @@ const Key* find_key(std::string_view section, std::string_view name);
 
 std::string_view kind_name(const Setting&);  // "true or false", "an integer", "a string", "an array of strings"
 std::string to_toml(const Setting&);
+// The same with *** for each password in a URL: for what people see.
+Setting without_passwords(Setting);
 
 }  // namespace sluice::config

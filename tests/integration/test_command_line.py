@@ -208,6 +208,23 @@ class Serve(unittest.TestCase):
         self.assertIn('file = "/tmp/y.db"  # --data', out)
         self.assertIn("SLUICE_SQLITE_READERS: sqlite.readers must be an integer, not 'x'", self.fails(SLUICE_SQLITE_READERS="x"))
 
+    def test_the_configuration_is_printed_whole_and_without_passwords(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(f"{folder}/sluice.toml", "w") as f:
+                f.write('[lock]\nbackend = "redlock://:hunter2@a:1,b:2,c:3"\n[id]\nbackend = "redis://:hunter2@127.0.0.1:6379"\n'
+                        '[database.shop]\nurl = "postgresql://app:hunter2@db1:5432,db2/shop?sslmode=require&password=hunter2&sslpassword=hunter2"\n'
+                        '[database.other]\nurl = "mariadb://app:hunter2@db/other"\nwaiting = 7\n[role.app]\nmethods = ["city.*"]\n')
+            for command in (("check", f"{folder}/sluice.toml", "--print-config"), ("serve", "-c", f"{folder}/sluice.toml", "--print-config")):
+                _, out, err = sluice(*command)
+                for shown in ('backend = "redlock://:***@a:1,b:2,c:3"', 'backend = "redis://:***@127.0.0.1:6379"', "[database.shop]", "[database.other]",
+                              'url = "postgresql://app:***@db1:5432,db2/shop?sslmode=require&password=***&sslpassword=***"', "mariadb://app:***@db/other",
+                              f"waiting = 7  # {folder}/sluice.toml:9", "[role.app]", f'methods = ["city.*"]  # {folder}/sluice.toml:11', 'statements = "named"  # default'):
+                    self.assertIn(shown, out, (command, err))
+                self.assertNotIn("ter2", out)
+        for password in ("hunter2", "hun/ter2", "hun?ter2", "hun@ter2"):  # also such as have to be written as %XX
+            _, out, _ = sluice("serve", "--print-config", "--data", f"postgresql://app:{password}@db/shop")
+            self.assertIn('url = "postgresql://app:***@db/shop"  # --data', out)
+
     def test_port_zero_shows_the_real_one_and_signals_end_it_well(self):
         for number in (signal.SIGTERM, signal.SIGINT):
             with tempfile.TemporaryDirectory() as folder:
