@@ -196,7 +196,6 @@ class MariaDB(Reads, unittest.TestCase):
 
 class SQLite(Reads, unittest.TestCase):
     prepare = ("CREATE VIRTUAL TABLE f USING fts4(word)", "INSERT INTO f VALUES ('one')", "INSERT INTO f VALUES ('two')")
-    look_like_reads = ()
     writes = ("SELECT optimize(f) FROM f LIMIT 1", "DELETE FROM kept RETURNING n", "SELECT changes()")
 
     @classmethod
