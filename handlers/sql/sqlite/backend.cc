@@ -101,7 +101,7 @@ void Sqlite::read(Connection& connection, Work work, Clock::time_point arrived) 
   try {
     auto prepared = connection.prepare(work.statements[0].text);
     result.route.verdict = prepared.verdict();
-    if (prepared.verdict().kind == Class::session) throw Fault(Fault::Kind::bad_arguments, refusal(prepared.verdict(), work.statements[0].text));
+    if (not_run_here(prepared.verdict())) throw Fault(Fault::Kind::bad_arguments, refusal(prepared.verdict(), work.statements[0].text));
     if (prepared.verdict().kind == Class::read) {
       connection.bind(prepared, work.statements[0].params);
       result.rows.push_back(connection.run(prepared, settings_.writer.answer, stop));

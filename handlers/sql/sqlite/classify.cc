@@ -118,7 +118,7 @@ void Sight::look(int action, std::string_view first, std::string_view second, bo
 Verdict Sight::verdict(sqlite3_stmt* statement) const {
   if (worst_ == Class::session) return {worst_, why_};
   if (sqlite3_stmt_isexplain(statement)) return {Class::read, "EXPLAIN runs nothing"};
-  if (is_vacuum(statement)) return {Class::session, std::string(kVacuum)};
+  if (is_vacuum(statement)) return {Class::write, std::string(kVacuum)};
   // A table-valued function (json_each) declares its columns at first use, which looks like a change of the schema.
   const bool declares = worst_ == Class::write && why_ == kSchema && sqlite3_stmt_readonly(statement);
   if (worst_ == Class::write && !declares) return {worst_, why_};
@@ -129,6 +129,8 @@ Verdict Sight::verdict(sqlite3_stmt* statement) const {
 }
 
 bool holds_statement(std::string_view tail) { return !past_blank(tail).empty(); }
+
+bool not_run_here(const Verdict& verdict) { return verdict.kind == Class::session || verdict.why == kVacuum; }
 
 std::string refusal(const Verdict& verdict, std::string_view text) {
   if (verdict.why == kVacuum)

@@ -34,7 +34,9 @@ class Sight {
 // Is there more in `tail` than white space, comments and semicolons?
 bool holds_statement(std::string_view tail);
 
-// For a refused statement: what to call instead.
+// Changes the connection, which callers share, or cannot be a part of a common commit.
+bool not_run_here(const Verdict&);
+// For such a statement: what to call instead.
 std::string refusal(const Verdict&, std::string_view text);
 
 }  // namespace sluice::sql::sqlite

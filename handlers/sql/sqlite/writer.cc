@@ -111,7 +111,7 @@ Outcome Writer::attempt(Job& job) {
   try {
     for (const Statement& statement : job.work.statements) {
       auto prepared = connection_.prepare(statement.text);
-      if (prepared.verdict().kind == Class::session) throw Fault(Fault::Kind::bad_arguments, refusal(prepared.verdict(), statement.text));
+      if (not_run_here(prepared.verdict())) throw Fault(Fault::Kind::bad_arguments, refusal(prepared.verdict(), statement.text));
       if (result.route.verdict.why.empty()) result.route.verdict = prepared.verdict();
       connection_.bind(prepared, statement.params);
       result.rows.push_back(connection_.run(prepared, limits_.answer, stop));
