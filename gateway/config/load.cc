@@ -49,7 +49,11 @@ std::string range_problem(const std::string& name, std::int64_t least, std::int6
 std::variant<Setting, std::string> read(const std::string& name, const Setting& kind, std::int64_t least, std::int64_t most, const toml::node& node) {
   auto wrong = [&] {
     std::ostringstream came;
-    came << toml::node_view<const toml::node>(node);
+    // Not what is in them: toml++ counts the digits of a number below 1 wrongly when it writes an array.
+    if (node.is_array() || node.is_table())
+      came << (node.is_table() ? "a table" : std::holds_alternative<std::vector<std::string>>(kind) ? "an array of other things" : "an array");
+    else
+      came << toml::node_view<const toml::node>(node);
     return name + " must be " + std::string(kind_name(kind)) + ", not " + came.str().substr(0, 60);
   };
   if (std::holds_alternative<bool>(kind)) {
