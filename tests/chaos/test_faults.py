@@ -263,9 +263,9 @@ class Wire(unittest.TestCase):
             caller.join(20)
             self.assertEqual(answers, [7])
             for to_client in (True, False):
-                with socket.create_connection(("127.0.0.1", gate.port)) as peer:
-                    peer.settimeout(20)
-                    wait_for(lambda: gate.open > 0, "the gate to have connected")
+                with socket.create_connection(("127.0.0.1", gate.port), 20) as peer:
+                    peer.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+                    self.assertIn(b"200", peer.recv(4096))
                     gate.half_close(to_client=to_client)
                     self.assertEqual(peer.recv(1), b"", "the gateway keeps a connection that nobody can use")
                 self.assertEqual(self.call(gate), 7)
