@@ -1,8 +1,8 @@
 #include "handlers/sql/token.h"
 
-#include <openssl/crypto.h>
-#include <openssl/hmac.h>
+#include <sodium/utils.h>
 
+#include <array>
 #include <charconv>
 
 namespace sluice::sql {
@@ -25,10 +25,15 @@ bool number(std::string_view& text, T& out, char end) {
 
 }  // namespace
 
+Seal::Seal(std::string_view secret) {
+  crypto_auth_hmacsha256_init(&keyed_, reinterpret_cast<const unsigned char*>(secret.data()), secret.size());
+}
+
 std::string Seal::signature(std::string_view payload) const {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned length = 0;
-  HMAC(EVP_sha256(), secret_.data(), static_cast<int>(secret_.size()), reinterpret_cast<const unsigned char*>(payload.data()), payload.size(), digest, &length);
+  auto state = keyed_;
+  std::array<unsigned char, crypto_auth_hmacsha256_BYTES> digest;
+  crypto_auth_hmacsha256_update(&state, reinterpret_cast<const unsigned char*>(payload.data()), payload.size());
+  crypto_auth_hmacsha256_final(&state, digest.data());
   std::string out;
   for (std::size_t i = 0; i < kSignature / 2; ++i) {
     out += "0123456789abcdef"[digest[i] >> 4];
@@ -56,7 +61,7 @@ std::optional<Position> Seal::open(std::string_view token) const {
   const auto last = token.rfind('.');
   const auto payload = token.substr(0, last);
   const auto given = token.substr(last + 1);
-  if (given.size() != kSignature || CRYPTO_memcmp(given.data(), signature(payload).data(), kSignature) != 0) return std::nullopt;
+  if (given.size() != kSignature || sodium_memcmp(given.data(), signature(payload).data(), kSignature) != 0) return std::nullopt;
   const auto system_end = payload.find('.', kPrefix.size());
   if (system_end == payload.npos) return std::nullopt;
   Position out;
