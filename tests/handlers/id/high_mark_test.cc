@@ -17,13 +17,14 @@ class HighMarkTest : public ::testing::Test {
   }
   ~HighMarkTest() override { std::filesystem::remove_all(folder_); }
 
-  void keep(HighMark& mark, HighMark::Point point) {
+  // `home` is the mark's, and runs once: a loop that was stopped does not run again.
+  void keep(HighMark& mark, Loop& home, HighMark::Point point) {
     mark.raise(point);
-    mark.keep<std::variant<int, Fault>>(7, [this](std::variant<int, Fault> outcome) {
+    mark.keep<std::variant<int, Fault>>(7, [&](std::variant<int, Fault> outcome) {
       EXPECT_EQ(std::get<int>(outcome), 7);
-      loop_.stop();
+      home.stop();
     });
-    loop_.run();
+    home.run();
   }
 
   Loop loop_;
@@ -33,9 +34,10 @@ class HighMarkTest : public ::testing::Test {
 
 TEST_F(HighMarkTest, GatewaysHaveAFileEachAndReadThoseOfTheOthers) {
   {
-    HighMark one(loop_, file_, HighMark::Sharing::shared), two(loop_, file_, HighMark::Sharing::shared);
-    keep(one, {.mark_ms = 10, .changes = 5});
-    keep(two, {.mark_ms = 20, .changes = 4});
+    Loop other;
+    HighMark one(loop_, file_, HighMark::Sharing::shared), two(other, file_, HighMark::Sharing::shared);
+    keep(one, loop_, {.mark_ms = 10, .changes = 5});
+    keep(two, other, {.mark_ms = 20, .changes = 4});
     const HighMark three(loop_, file_, HighMark::Sharing::shared);
     EXPECT_EQ(three.point().mark_ms, 20);
     EXPECT_EQ(three.point().changes, 5);
@@ -48,7 +50,7 @@ TEST_F(HighMarkTest, GatewaysHaveAFileEachAndReadThoseOfTheOthers) {
 
 TEST_F(HighMarkTest, NeverGoesDown) {
   HighMark mark(loop_, file_, HighMark::Sharing::alone);
-  keep(mark, {.mark_ms = 10, .changes = 5});
+  keep(mark, loop_, {.mark_ms = 10, .changes = 5});
   mark.raise({.mark_ms = 9, .changes = 6});
   EXPECT_EQ(mark.point().mark_ms, 10);
   EXPECT_EQ(mark.point().changes, 6);
