@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "handlers/lock/redlock/store.h"
+
 namespace sluice {
 namespace {
 
@@ -14,8 +16,7 @@ OneRedis one_redis(const std::string& text) {
 
 Redlock redlock(const std::string& text) {
   Redlock store{redis::read_url("redlock", text)};
-  if (const auto count = store.url.masters.size(); count < 3 || count % 2 == 0)
-    throw std::runtime_error("redlock:// takes an odd number of masters, three or more, not " + std::to_string(count));
+  lock::RedlockStore::check_masters(store.url.masters.size());
   return store;
 }
 

@@ -12,9 +12,12 @@ constexpr std::size_t kMostDebts = 10'000;
 
 }  // namespace
 
+void RedlockStore::check_masters(std::size_t count) {
+  if (count < 3 || count % 2 == 0) throw std::runtime_error("redlock:// takes an odd number of masters, three or more, not " + std::to_string(count));
+}
+
 RedlockStore::RedlockStore(Loop& home, const std::vector<redis::Address>& masters, Options options) : home_(home), forget_(options.forget) {
-  if (masters.size() < 3 || masters.size() % 2 == 0)
-    throw std::runtime_error("redlock:// takes an odd number of masters, three or more, not " + std::to_string(masters.size()));
+  check_masters(masters.size());
   for (const redis::Address& address : masters) {
     Server::Options own{.prefix = "sluice:redlock", .file = options.file + address.label(), .epoch = options.epoch, .link = options.link};
     masters_.push_back(std::make_unique<Master>(home, address, std::move(own)));

@@ -23,7 +23,10 @@ class RedlockStore final : public LeaseStore {
     redis::Link::Limits link{};
   };
 
-  // Throws std::runtime_error when the number of masters is even or below three, or a file cannot be read.
+  // Throws std::runtime_error unless that is a number of masters among which a majority can be found: odd, three or more.
+  static void check_masters(std::size_t count);
+
+  // Throws std::runtime_error as check_masters() does, or when a file cannot be read.
   RedlockStore(Loop& home, const std::vector<redis::Address>& masters, Options options);
   ~RedlockStore() override;
 

@@ -1,22 +1,12 @@
 #include "handlers/id/local/high_mark.h"
 
-#include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <filesystem>
+#include "tests/handlers/id/own_folder.h"
 
 namespace sluice::id {
 namespace {
 
-class HighMarkTest : public ::testing::Test {
+class HighMarkTest : public OwnFolder {
  protected:
-  HighMarkTest() {
-    std::string name = (std::filesystem::temp_directory_path() / "sluice-test-XXXXXX").string();
-    folder_ = ::mkdtemp(name.data());
-    file_ = (folder_ / "marks").string();
-  }
-  ~HighMarkTest() override { std::filesystem::remove_all(folder_); }
-
   // `home` is the mark's, and runs once: a loop that was stopped does not run again.
   void keep(HighMark& mark, Loop& home, HighMark::Point point) {
     mark.raise(point);
@@ -28,8 +18,6 @@ class HighMarkTest : public ::testing::Test {
   }
 
   Loop loop_;
-  std::filesystem::path folder_;
-  std::string file_;
 };
 
 TEST_F(HighMarkTest, GatewaysHaveAFileEachAndReadThoseOfTheOthers) {

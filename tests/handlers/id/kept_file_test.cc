@@ -1,25 +1,16 @@
 #include "handlers/id/local/kept_file.h"
 
-#include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <vector>
 
+#include "tests/handlers/id/own_folder.h"
+
 namespace sluice::id {
 namespace {
 
-class KeptFileTest : public ::testing::Test {
+class KeptFileTest : public OwnFolder {
  protected:
-  KeptFileTest() {
-    std::string name = (std::filesystem::temp_directory_path() / "sluice-test-XXXXXX").string();
-    folder_ = ::mkdtemp(name.data());
-    file_ = (folder_ / "kept").string();
-  }
-  ~KeptFileTest() override { std::filesystem::remove_all(folder_); }
-
   // One write after another, each on disk before the next.
   void write(const std::vector<std::string>& texts) {
     Loop loop;
@@ -50,8 +41,6 @@ class KeptFileTest : public ::testing::Test {
   }
 
   Loop loop_;
-  std::filesystem::path folder_;
-  std::string file_;
 };
 
 TEST_F(KeptFileTest, GivesBackWhatWasWrittenLast) {

@@ -92,27 +92,20 @@ class ForgetfulFollower {
   std::thread thread_;
 };
 
-TEST(Session, AServerThatLetsARequestLieIsReminded) {
+void has_no_node(void (Session::*ask)(const std::string&, Answered)) {
   ForgetfulFollower server;
   Loop loop;
   Session session(loop, server.hosts(), milliseconds(30'000));  // after two thirds of that it would leave the server
-  session.get("/a", [&](Answer answer) {
+  (session.*ask)("/a", [&](Answer answer) {
     EXPECT_EQ(answer.code, Code::no_node) << answer.why;
     loop.stop();
   });
   loop.run();
 }
 
-TEST(Session, AListIsAsNewAsWhatWasAcknowledged) {
-  ForgetfulFollower server;
-  Loop loop;
-  Session session(loop, server.hosts(), milliseconds(30'000));
-  session.children("/a", [&](Answer answer) {
-    EXPECT_EQ(answer.code, Code::no_node) << answer.why;
-    loop.stop();
-  });
-  loop.run();
-}
+TEST(Session, AServerThatLetsARequestLieIsReminded) { has_no_node(&Session::get); }
+
+TEST(Session, AListIsAsNewAsWhatWasAcknowledged) { has_no_node(&Session::children); }
 
 TEST(Session, AWatchBeginsWithALook) {
   ForgetfulFollower server;
