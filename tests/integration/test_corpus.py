@@ -3,6 +3,7 @@ connection; what is not leaves one on a primary, or is refused, or is known by n
 tests/handlers/sql/classify/corpus_test.cc holds the gateway's own opinion to the same rows."""
 
 import collections
+import contextlib
 import os
 import re
 import shutil
@@ -243,6 +244,7 @@ class Sqlite(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
         self.addCleanup(self.folder.cleanup)
+        self.enterContext(contextlib.chdir(self.folder.name))  # ATTACH 'x' makes its file where we stand
         self.path, self.made = os.path.join(self.folder.name, "x.db"), os.path.join(self.folder.name, "made.db")
         db = sqlite3.connect(self.made)
         db.executescript(self.SCHEMA)
