@@ -12,6 +12,8 @@
 #include <sstream>
 #include <utility>
 
+#include "handlers/id/local/checksum.h"
+
 namespace sluice::id {
 namespace {
 
@@ -20,13 +22,6 @@ constexpr std::size_t kPlace = 65'536;
 
 Fault failed(const std::string& file, const char* what) {
   return Fault(Fault::Kind::unavailable, "the file '" + file + "' that keeps the marks of this gateway's ids cannot be " + what + ": " + std::strerror(errno));
-}
-
-// Tells a write that was cut off, not one that was forged.
-std::uint64_t checksum(std::string_view text) {
-  std::uint64_t sum = 14695981039346656037u;
-  for (const char c : text) sum = (sum ^ static_cast<unsigned char>(c)) * 1099511628211u;
-  return sum;
 }
 
 std::string sealed(const std::string& format, const std::string& text) {

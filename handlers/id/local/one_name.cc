@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "handlers/id/local/checksum.h"
 #include "rpc/fault.h"
 
 namespace sluice::id {
@@ -26,9 +27,7 @@ off_t number_of(const std::string& file) {
   struct stat folder {};
   if (::stat(path.parent_path().c_str(), &folder) != 0) throw failed(file, "looked up");
   const std::string name = std::to_string(folder.st_dev) + "/" + std::to_string(folder.st_ino) + "/" + path.filename().string();
-  std::uint64_t sum = 14695981039346656037u;
-  for (const char c : name) sum = (sum ^ static_cast<unsigned char>(c)) * 1099511628211u;
-  return static_cast<off_t>(sum % static_cast<std::uint64_t>(kNames));
+  return static_cast<off_t>(checksum(name) % static_cast<std::uint64_t>(kNames));
 }
 
 struct flock lock_of(short type, off_t first, off_t count) {
