@@ -25,11 +25,27 @@ class Failover(unittest.TestCase):
                     traffic.goes_on()
                     old = cluster.primary
                     cluster.kill(old)
-                    new = max((n for n in range(3) if n != old), key=lambda n: int(cluster.sql(n, "SELECT pg_last_wal_receive_lsn() - '0/0'::pg_lsn")))
-                    cluster.promote(new)
+                    cluster.promote(cluster.heir())
                     traffic.measure(time.monotonic())
                     cluster.rejoin(old)
             traffic.check(self, cluster.sql(cluster.primary, "SELECT id FROM event").splitlines())
+
+
+class WithoutPrimary(unittest.TestCase):
+    def test_replicas_that_lack_its_last_write_serve_reads_however_long_the_election_takes(self):
+        cluster = postgres.Postgres(fsync=False)
+        limit = 0.5  # seconds that a replica may be behind
+        with cluster, Gateway(data=cluster.url(), config=f'[database.main]\nurl = "{cluster.url()}"\nmax_lag_ms = {limit * 1000:.0f}\n') as gateway, proxy(gateway) as g:
+            created = g.sql.execute("CREATE TABLE event(id int PRIMARY KEY)")["token"]
+            cluster.sync()
+            [cluster.pause(n) for n in (1, 2)]
+            g.sql.execute("INSERT INTO event VALUES (1)")
+            cluster.kill(0)
+            # Until they would have been too far behind three times over.
+            until = time.monotonic() + 3 * limit
+            while time.monotonic() < until:
+                answer = g.sql.query("SELECT count(*) FROM event", [], {"after": created, "timeout_ms": 1000})
+                self.assertEqual((answer["rows"], answer["route"]["role"]), ([[0]], "replica"))
 
 
 class OldPrimary(unittest.TestCase):

@@ -157,7 +157,12 @@ void Cluster::answer_rows(const JobPtr& job, Node& node, Trip::Answer&& from) {
   answer(job, std::move(result));
 }
 
-double Cluster::lag_of(const Node& node) const { return lag_.behind_ms(node.at(), node.seen_at()); }
+// A primary that is gone makes nothing new: what a replica lacked when it went does not grow with the time that an election takes.
+double Cluster::lag_of(const Node& node) const {
+  const Node* first = primary();
+  const bool gone = first && first->health().state() == Health::State::down;
+  return lag_.behind_ms(node.at(), gone ? std::min(node.seen_at(), first->seen_at()) : node.seen_at());
+}
 
 double Cluster::others_ms(const Node& node) const {
   double least = 0;
