@@ -146,6 +146,14 @@ class Postgres(Cluster):
         for node in self.live_replicas():
             wait_for(lambda: self.sql(node, f"SELECT coalesce(pg_last_wal_replay_lsn() >= '{target}', false)") == "t", f"replica {node} to reach {target}", seconds)
 
+    def heir(self):
+        """The replica that has most of a primary that is gone. What that one sent may still lie in their sockets: each is asked once it has given up on it."""
+        received = {}
+        for node in self.live_replicas():
+            wait_for(lambda: self.sql(node, "SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'") == "0", f"replica {node} to notice that its primary is gone")
+            received[node] = int(self.sql(node, "SELECT pg_last_wal_receive_lsn() - '0/0'::pg_lsn"))
+        return max(received, key=received.get)
+
     def promote(self, node):
         if not self.is_replica(node):
             raise Problem(f"node {node} is no replica")
