@@ -14,6 +14,7 @@ find_library(PG_QUERY_LIBRARY pg_query REQUIRED)
 # The parse tree's node layouts; they must be of the major version that libpg_query was made from.
 find_path(PG_SERVER_INCLUDE nodes/parsenodes.h PATHS /usr/include/postgresql/15/server NO_DEFAULT_PATH REQUIRED)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(TCMALLOC REQUIRED IMPORTED_TARGET libtcmalloc_minimal)
 find_package(Boost REQUIRED)  # headers only: Beast's HTTP parser
 if(SLUICE_TESTS)
   find_package(GTest REQUIRED)
