@@ -11,6 +11,7 @@
 #include "handlers/sql/cluster/fine_timer.h"
 #include "handlers/sql/cluster/lag.h"
 #include "handlers/sql/cluster/node.h"
+#include "handlers/sql/cluster/route.h"
 #include "handlers/sql/cluster/sessions.h"
 #include "handlers/sql/token.h"
 
@@ -159,6 +160,7 @@ class Cluster final : public Backend {
   const Settings settings_;
   Loop& home_;
   std::vector<std::unique_ptr<Node>> nodes_;
+  std::vector<Candidate> candidates_;  // of pick(), kept for their memory
   int primary_ = -1;
   std::uint32_t newest_origin_ = 0;
   Lag lag_;

@@ -162,9 +162,20 @@ void Node::send(Link::Use use, Trip trip) {
   if (waiting.size() >= limits_.waiting)
     return trip.done(Failure{Failure::Kind::statement,
                              Fault(Fault::Kind::overloaded, std::to_string(limits_.waiting) + " calls wait for a connection to " + name() + " already; try again in a moment"), false});
+  // Nobody is passed by: it goes at once.
+  if (waiting.empty() && loop_.now() < trip.deadline)
+    if (Held* held = reach(use)) return dispatch(*held, use, std::move(trip));
   const auto party = trip.party;
   waiting.push(party, std::move(trip));
   pump(use);
+}
+
+// A connection with room; when another would help, it is on its way.
+Node::Held* Node::reach(Link::Use use) {
+  bool dial_more = false;
+  Held* held = pick(use, dial_more);
+  if (dial_more) dial(use);
+  return held;
 }
 
 void Node::pump(Link::Use use) {
@@ -192,9 +203,7 @@ void Node::pump(Link::Use use) {
       if (alive.expired()) return;
       continue;
     }
-    bool dial_more = false;
-    Held* held = pick(use, dial_more);
-    if (dial_more) dial(use);
+    Held* held = reach(use);
     if (!held) return;
     dispatch(*held, use, waiting.pop());
   }

@@ -79,6 +79,7 @@ class Node {
   void opened(Held&, std::optional<Failure>);
   void drop(Held&);
   Held* pick(Link::Use, bool& dial_more);
+  Held* reach(Link::Use);
   void pump(Link::Use);
   void dispatch(Held&, Link::Use, Trip);
   void probe();

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "handlers/sql/cluster/cluster.h"
-#include "handlers/sql/cluster/route.h"
 
 namespace sluice::sql::cluster {
 
@@ -38,7 +37,7 @@ bool Cluster::leaves_primary(Job& job) {
 
 // A replica, or the primary when no replica fits and freshness is no question; kNobody.
 int Cluster::pick(const Job& job, bool must_be_fresh) {
-  std::array<Candidate, 64> all;
+  candidates_.resize(nodes_.size());
   const auto now = home_.now();
   const auto& options = job.work.options;
   Demand demand;
@@ -51,7 +50,7 @@ int Cluster::pick(const Job& job, bool must_be_fresh) {
   if (bounded && (demand.max_lag_ms == 0 || static_cast<double>(options.max_lag_ms) < demand.max_lag_ms)) demand.max_lag_ms = static_cast<double>(std::max<std::int64_t>(options.max_lag_ms, 1));
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     const Node& node = *nodes_[i];
-    Candidate& candidate = all[i];
+    Candidate& candidate = candidates_[i];
     candidate.primary = &node == first;
     // A second primary is not read from: it tells another history. Neither is a replica that followed an ended timeline past its end.
     const bool strays = !candidate.primary && first && node.known() &&
@@ -65,7 +64,7 @@ int Cluster::pick(const Job& job, bool must_be_fresh) {
     candidate.lag_ms = bounded ? std::max(unseen, lag_.behind_ms(node.at(), now)) : demand.max_lag_ms > 0 ? lag_of(node) : 0;
     candidate.fresh = !job.wanted || reached(node.at(), *job.wanted);
   }
-  return choose(std::span(all).first(nodes_.size()), demand, next_random(random_));
+  return choose(candidates_, demand, next_random(random_));
 }
 
 void Cluster::read(const JobPtr& job) {

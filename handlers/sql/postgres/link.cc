@@ -1,9 +1,9 @@
 #include "handlers/sql/postgres/link.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "handlers/sql/postgres/errors.h"
-#include "handlers/sql/postgres/values.h"
 
 namespace sluice::sql::postgres {
 namespace {
@@ -142,9 +142,9 @@ void PgLink::transmit(const std::shared_ptr<Flight>& flight) {
   }
 }
 
-void PgLink::expect(Expected::Kind kind, const std::shared_ptr<Flight>& flight, std::size_t index, std::string prepared) {
+void PgLink::expect(Expected::Kind kind, const std::shared_ptr<Flight>& flight, std::size_t index, NamedPtr named) {
   if (flight) ++flight->pending;
-  expected_.push_back({kind, flight, index, std::move(prepared)});
+  expected_.push_back({kind, flight, index, std::move(named)});
 }
 
 void PgLink::sync(const std::shared_ptr<Flight>& flight) {
@@ -155,14 +155,33 @@ void PgLink::sync(const std::shared_ptr<Flight>& flight) {
 
 // One of our own texts: prepared the first time.
 void PgLink::control(const std::shared_ptr<Flight>& flight, const char* text) {
-  Named& name = named(text);
-  if (!name.sent) {
-    name.sent = true;
-    PQsendPrepare(connection_, name.name.c_str(), text, 0, nullptr);
-    expect(Expected::Kind::prepare, flight, 0, text);
+  NamedPtr known = find(text);
+  if (!known) known = name(text);
+  if (!known->sent) {
+    known->sent = true;
+    PQsendPrepare(connection_, known->name.c_str(), text, 0, nullptr);
+    expect(Expected::Kind::prepare, flight, 0, known);
   }
-  PQsendQueryPrepared(connection_, name.name.c_str(), 0, nullptr, nullptr, nullptr, 0);
-  expect(Expected::Kind::position, flight, 0, text);
+  PQsendQueryPrepared(connection_, known->name.c_str(), 0, nullptr, nullptr, nullptr, 0);
+  expect(Expected::Kind::position, flight);
+}
+
+// Throws Fault (bad_arguments) when they do not fit the statement.
+void PgLink::Bound::take(const Numbered& statement, const Value& params) {
+  const auto given = in_order(statement, params);
+  parameters.clear();
+  types.clear();
+  values.clear();
+  lengths.clear();
+  formats.clear();
+  parameters.reserve(given.size());  // a short text lies in its Parameter: they must not move
+  for (const Value* value : given) {
+    const Parameter& parameter = parameters.emplace_back(encode(*value));
+    types.push_back(parameter.type);
+    values.push_back(parameter.null ? nullptr : parameter.text.data());
+    lengths.push_back(static_cast<int>(parameter.text.size()));
+    formats.push_back(parameter.binary ? 1 : 0);
+  }
 }
 
 // False when the parameters do not fit: nothing was sent, and the flight has its failure.
@@ -170,15 +189,12 @@ bool PgLink::transmit_statement(const std::shared_ptr<Flight>& flight, std::size
   const Statement& statement = flight->trip.statements[index];
   Known& known = statements_.look(statement.text);
   const Numbered* numbered = &known.marked;
-  std::vector<Parameter> parameters;
   try {
     if (statement.params.get_if<Value::Struct>()) {
       if (!known.named) known.named = std::make_unique<Numbered>(number_placeholders(statement.text, true));
       numbered = known.named.get();
     }
-    const auto values = in_order(*numbered, statement.params);
-    parameters.reserve(values.size());
-    for (const Value* value : values) parameters.push_back(encode(*value));
+    bound_.take(*numbered, statement.params);
   } catch (const Fault& fault) {
     flight->failure = Failure{Failure::Kind::statement, fault, false};
     // What was sent before it in the same transaction must not be kept: an error of the server's own rolls it back.
@@ -188,71 +204,60 @@ bool PgLink::transmit_statement(const std::shared_ptr<Flight>& flight, std::size
     }
     return false;
   }
-  std::vector<Oid> types;
-  std::vector<const char*> values;
-  std::vector<int> lengths, formats;
-  types.reserve(parameters.size());
-  values.reserve(parameters.size());
-  lengths.reserve(parameters.size());
-  formats.reserve(parameters.size());
-  for (const Parameter& parameter : parameters) {
-    types.push_back(parameter.type);
-    values.push_back(parameter.null ? nullptr : parameter.text.data());
-    lengths.push_back(static_cast<int>(parameter.text.size()));
-    formats.push_back(parameter.binary ? 1 : 0);
-  }
-  const int count = static_cast<int>(parameters.size());
-  std::string key;
-  Named* name = nullptr;
+  NamedPtr named;
   if (numbered->text.size() <= kPreparedBytes && !flight->plan_changed) {
-    key.assign(reinterpret_cast<const char*>(types.data()), types.size() * sizeof(Oid)).append(numbered->text);
-    if (hot(key)) name = &named(key);
+    key_.assign(reinterpret_cast<const char*>(bound_.types.data()), bound_.types.size() * sizeof(Oid)).append(numbered->text);
+    named = when_hot(key_);
   }
-  if (!name) {
-    PQsendQueryParams(connection_, numbered->text.c_str(), count, types.data(), values.data(), lengths.data(), formats.data(), 0);
+  if (!named) {
+    PQsendQueryParams(connection_, numbered->text.c_str(), bound_.count(), bound_.types.data(), bound_.values.data(), bound_.lengths.data(), bound_.formats.data(), 0);
     expect(Expected::Kind::statement, flight, index);
     return true;
   }
-  if (!name->sent) {
-    name->sent = true;
-    PQsendPrepare(connection_, name->name.c_str(), numbered->text.c_str(), count, types.data());
-    expect(Expected::Kind::prepare, flight, index, key);
+  if (!named->sent) {
+    named->sent = true;
+    PQsendPrepare(connection_, named->name.c_str(), numbered->text.c_str(), bound_.count(), bound_.types.data());
+    expect(Expected::Kind::prepare, flight, index, named);
   }
-  PQsendQueryPrepared(connection_, name->name.c_str(), count, values.data(), lengths.data(), formats.data(), 0);
-  expect(Expected::Kind::statement, flight, index, std::move(key));
+  PQsendQueryPrepared(connection_, named->name.c_str(), bound_.count(), bound_.values.data(), bound_.lengths.data(), bound_.formats.data(), 0);
+  expect(Expected::Kind::statement, flight, index, std::move(named));
   return true;
 }
 
-// A text is worth a name at the server when it comes a second time.
-bool PgLink::hot(const std::string& key) {
-  if (by_key_.contains(key)) return true;
-  if (once_.size() >= kPrepared * 4) once_.clear();
-  return !once_.insert(std::hash<std::string>()(key)).second;
-}
-
-PgLink::Named& PgLink::named(const std::string& key) {
-  if (auto found = by_key_.find(key); found != by_key_.end()) {
-    names_.splice(names_.begin(), names_, found->second);
-    return names_.front();
-  }
-  if (names_.size() >= kPrepared) forget(names_.back().key);
-  names_.push_front({key, "s" + std::to_string(next_name_++), false});
-  by_key_.emplace(names_.front().key, names_.begin());
+// Nothing when the text has no name at the server.
+PgLink::NamedPtr PgLink::find(std::string_view key) {
+  const auto found = by_key_.find(key);
+  if (found == by_key_.end()) return nullptr;
+  names_.splice(names_.begin(), names_, found->second);
   return names_.front();
 }
 
-void PgLink::forget(const std::string& key) {
-  auto found = by_key_.find(key);
-  if (found == by_key_.end()) return;
-  auto entry = found->second;
-  if (entry->sent) {
+// A text is worth a name when it comes a second time.
+PgLink::NamedPtr PgLink::when_hot(std::string_view key) {
+  if (NamedPtr known = find(key)) return known;
+  if (once_.size() >= kPrepared * 4) once_.clear();
+  return once_.insert(std::hash<std::string_view>()(key)).second ? nullptr : name(key);
+}
+
+PgLink::NamedPtr PgLink::name(std::string_view key) {
+  if (names_.size() >= kPrepared) forget(*names_.back());
+  names_.push_front(std::make_shared<Named>(Named{std::string(key), "s" + std::to_string(next_name_++)}));
+  by_key_.emplace(names_.front()->key, names_.begin());
+  return names_.front();
+}
+
+void PgLink::forget(const Named& named) {
+  const auto found = by_key_.find(named.key);
+  if (found == by_key_.end() || found->second->get() != &named) return;
+  if (named.sent) {
     // With a Sync of its own: within an aborted group it would not be run.
     if (group_open_) sync(nullptr);
-    const std::string text = "DEALLOCATE " + entry->name;
+    const std::string text = "DEALLOCATE " + named.name;
     PQsendQueryParams(connection_, text.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0);
     expect(Expected::Kind::control, nullptr);
     sync(nullptr);
   }
+  const auto entry = found->second;
   by_key_.erase(found);
   names_.erase(entry);
 }
@@ -321,7 +326,7 @@ void PgLink::take(const PGresult* result) {
       front_answered_ = false;
       return expected_done();
     case PGRES_PIPELINE_ABORTED:
-      if (front.kind == Expected::Kind::prepare) unsend(front.prepared);
+      if (front.kind == Expected::Kind::prepare) front.named->sent = false;
       if (front.flight && !front.flight->failure) front.flight->aborted = true;
       return;
     case PGRES_COPY_IN: case PGRES_COPY_OUT: case PGRES_COPY_BOTH:
@@ -333,7 +338,7 @@ void PgLink::take(const PGresult* result) {
 void PgLink::failed(Expected& front, const PGresult* result) {
   const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
   if (!state) return;  // the connection broke: it has not ended, and lost() follows
-  if (front.kind == Expected::Kind::prepare) unsend(front.prepared);
+  if (front.kind == Expected::Kind::prepare) front.named->sent = false;
   if (!front.flight || front.flight->failure) return;
   Flight& flight = *front.flight;
   if (front.kind == Expected::Kind::position) {
@@ -341,7 +346,7 @@ void PgLink::failed(Expected& front, const PGresult* result) {
     if (flight.trip.kind == Trip::Kind::read) flight.failure = failure_of(result, use_);
     return;
   }
-  if (front.kind == Expected::Kind::statement && !front.prepared.empty() && std::string_view(state) == "0A000" && flight.trip.kind != Trip::Kind::held &&
+  if (front.kind == Expected::Kind::statement && front.named && std::string_view(state) == "0A000" && flight.trip.kind != Trip::Kind::held &&
       flight.trip.statements.size() == 1) {
     // Most likely "cached plan must not change result type": once more by its text, which tells.
     flight.plan_changed = flight.aborted = true;
@@ -364,8 +369,10 @@ void PgLink::take_position(Flight& flight, const PGresult* result) {
 void PgLink::take_rows(Flight& flight, std::size_t index, const PGresult* result) {
   Rows& rows = flight.answer.rows[index];
   const int width = PQnfields(result);
-  if (rows.columns.empty())
+  if (rows.columns.empty()) {
+    rows.columns.reserve(static_cast<std::size_t>(width));
     for (int i = 0; i < width; ++i) rows.columns.emplace_back(PQfname(result, i));
+  }
   if (PQresultStatus(result) != PGRES_SINGLE_TUPLE) {
     const std::string_view affected = PQcmdTuples(const_cast<PGresult*>(result));
     std::from_chars(affected.data(), affected.data() + affected.size(), rows.affected);
@@ -412,7 +419,7 @@ void PgLink::expected_done() {
     flight.bytes = 0;
     flight.answer = {};
     flight.answer.rows.resize(flight.trip.statements.size());
-    if (flight.plan_changed && !front.prepared.empty()) forget(front.prepared);
+    if (flight.plan_changed && front.named) forget(*front.named);
     return transmit(front.flight);
   }
   done_.push_back(std::move(front.flight));
@@ -430,7 +437,8 @@ void PgLink::deliver() {
 }
 
 void PgLink::finish(const std::shared_ptr<Flight>& flight) {
-  std::erase(flights_, flight);
+  // Nearly always the first: the server answers in order.
+  flights_.erase(std::ranges::find(flights_, flight));
   auto done = std::move(flight->trip.done);
   if (flight->failure)
     done(std::move(*flight->failure));
@@ -460,10 +468,6 @@ void PgLink::lost(std::string why) {
 }
 
 void PgLink::cut(const std::string& why) { lost(why); }
-
-void PgLink::unsend(const std::string& key) {
-  if (auto found = by_key_.find(key); found != by_key_.end()) found->second->sent = false;
-}
 
 // Cursors are the server's own: each fetch is a statement, so that the reader sets the pace.
 

@@ -12,6 +12,7 @@
 
 #include "handlers/sql/cluster/engine.h"
 #include "handlers/sql/postgres/statements.h"
+#include "handlers/sql/postgres/values.h"
 #include "rpc/loop.h"
 
 namespace sluice::sql::postgres {
@@ -52,18 +53,30 @@ class PgLink final : public cluster::Link, private Loop::Watcher, private Loop::
     bool plan_changed = false;  // a prepared statement does not fit its tables any more
     bool committed = false;     // its Sync came back: a write is durable, whatever comes after
   };
+  // A text that is kept at the server.
+  struct Named {
+    std::string key;  // types and text
+    std::string name;
+    bool sent = false;  // the server has it, or is about to
+  };
+  using NamedPtr = std::shared_ptr<Named>;
   // What the server is to answer next.
   struct Expected {
     enum class Kind : std::uint8_t { prepare, statement, position, control, sync } kind;
     std::shared_ptr<Flight> flight;  // none for a Sync that reads share
     std::size_t index = 0;           // of the statement
-    std::string prepared;            // the text's key, of prepare and of an execution by name
+    NamedPtr named;                  // of prepare, and of an execution by name
     bool ended = false;              // the server said that this was all
   };
-  struct Named {
-    std::string key;  // types and text
-    std::string name;
-    bool sent = false;  // the server has it, or is about to
+  // The parameters of the statement that is being sent, as libpq takes them.
+  struct Bound {
+    std::vector<Parameter> parameters;
+    std::vector<Oid> types;
+    std::vector<const char*> values;
+    std::vector<int> lengths, formats;
+
+    void take(const Numbered&, const Value& params);
+    int count() const noexcept { return static_cast<int>(parameters.size()); }
   };
 
   void on_ready(std::uint32_t events) override;
@@ -73,7 +86,7 @@ class PgLink final : public cluster::Link, private Loop::Watcher, private Loop::
   void transmit(const std::shared_ptr<Flight>&);
   bool transmit_statement(const std::shared_ptr<Flight>&, std::size_t index);
   void control(const std::shared_ptr<Flight>&, const char* text);
-  void expect(Expected::Kind, const std::shared_ptr<Flight>&, std::size_t index = 0, std::string prepared = {});
+  void expect(Expected::Kind, const std::shared_ptr<Flight>&, std::size_t index = 0, NamedPtr named = {});
   void sync(const std::shared_ptr<Flight>&);
   void flush();
   void receive();
@@ -85,10 +98,10 @@ class PgLink final : public cluster::Link, private Loop::Watcher, private Loop::
   void deliver();
   void finish(const std::shared_ptr<Flight>&);
   void lost(std::string why);
-  bool hot(const std::string& key);
-  Named& named(const std::string& key);
-  void forget(const std::string& key);
-  void unsend(const std::string& key);
+  NamedPtr find(std::string_view key);
+  NamedPtr when_hot(std::string_view key);
+  NamedPtr name(std::string_view key);
+  void forget(const Named&);
 
   const Use use_;
   Loop& loop_;
@@ -110,8 +123,10 @@ class PgLink final : public cluster::Link, private Loop::Watcher, private Loop::
   bool rows_by_one_ = false;  // told libpq so for the statement at the front
   bool turn_end_ = false;
 
-  std::list<Named> names_;  // the last used in front
-  std::unordered_map<std::string_view, std::list<Named>::iterator> by_key_;
+  Bound bound_;      // this and the next are kept for their memory
+  std::string key_;
+  std::list<NamedPtr> names_;  // the last used in front
+  std::unordered_map<std::string_view, std::list<NamedPtr>::iterator> by_key_;
   std::unordered_set<std::size_t> once_;  // hashes of texts that came once
   std::uint64_t next_name_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
