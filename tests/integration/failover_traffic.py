@@ -8,6 +8,8 @@ import xmlrpc.client
 from gateway import wait_for
 
 OUTCOME_UNKNOWN = -32013
+# Seconds that no read may take: less than an election does, more than a busy machine makes a caller wait for his turn.
+SLOWEST_READ = 3
 
 
 def proxy(gateway):
@@ -108,4 +110,4 @@ class Traffic:
         case.assertEqual(acknowledged - set(rows), set(), "acknowledged, and gone")
         case.assertEqual(set(rows) - acknowledged - self.unknown, set(), "there, and never acknowledged or reported as unknown")
         case.assertLess(max(self.gaps), 1)
-        case.assertLess(self.slowest_read, 1, self.slow_reads)
+        case.assertLess(self.slowest_read, SLOWEST_READ, self.slow_reads)
