@@ -31,6 +31,7 @@ struct Verdict {
   Class kind = Class::primary;
   std::string why;  // for people: in routes and in explain
   bool by_node = false;  // of Class::primary: nothing in its text says so, a node that only reads has refused it
+  bool defines = false;  // of Class::write: functions, views and the like may be others after it, and so may what other statements are
 };
 
 // May it change something, as far as its text tells? Functions that nobody knows may.

@@ -422,7 +422,7 @@ void Sql::explain(Answer<Struct> answer, std::string statement, MaybeStruct opti
   Backend& of = backend("explain", db, answer.reply());
   auto tell = [split = of.split()](std::variant<Verdict, Fault> verdict, Reply reply) {
     if (auto* fault = std::get_if<Fault>(&verdict)) return reply(std::move(*fault));
-    auto& [kind, why, by_node] = std::get<Verdict>(verdict);
+    auto& [kind, why, by_node, defines] = std::get<Verdict>(verdict);
     const bool leaves = kind == Class::read && split.percent > 0 && !split.shadow;
     const std::string_view role = kind == Class::session ? "none" : leaves ? "replica" : "primary";
     reply(Value(Struct{{"class", name_of(kind)}, {"why", std::move(why)}, {"role", role}}));

@@ -59,7 +59,7 @@ Verdict classify_postgres(std::string_view text, const Catalogue* catalogue) {
   if (verdict.broken) return {Class::primary, verdict.why};
   if (verdict.statements == 0) return {Class::primary, "there is no statement in it"};
   if (verdict.kind == SLUICE_PG_READ) return {Class::read, verdict.statements == 1 ? "it reads, and calls nothing that changes anything" : "its statements read, and call nothing that changes anything"};
-  return {class_of(verdict.kind), verdict.why};
+  return {class_of(verdict.kind), verdict.why, false, verdict.defines != 0};
 }
 
 }  // namespace sluice::sql

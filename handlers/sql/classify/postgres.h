@@ -1,7 +1,6 @@
 #pragma once
 // PostgreSQL's statements: read or write, by the server's own grammar (libpg_query's raw tree, PostgreSQL 15), with the effects of the
-// functions that they call. What the tree cannot show (views, operators, casts, row policies that call functions) the catalogue tells; what
-// it does not tell, of PostgreSQL's own functions within a view, a replica refuses by itself, but for locks.
+// functions that they call. What the tree cannot show (views, operators, casts, row policies that call functions) the catalogue tells.
 
 #include <string_view>
 

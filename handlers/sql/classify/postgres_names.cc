@@ -95,6 +95,7 @@ constexpr Known kEffects[] = {
     {"brin_*", Class::write, "changes an index"},
     {"gin_clean_pending_list", Class::write, "changes an index"},
     {"pg_prewarm", Class::primary, "loads the cache of the server that runs it"},
+    {"pg_nextoid", Class::primary, "moves a counter of the server"},
 };
 
 bool matches(const Known& known, std::string_view name) {
@@ -128,13 +129,13 @@ Volatility learned(const Catalogue* catalogue, Thing thing, std::string_view sch
 // The default when a function is made: most that have it only read. Those that do not are refused by a replica, but for what it lets pass:
 // locks, say.
 constexpr NameEffect kVolatile{Class::primary, false, "is VOLATILE, so it may change something; declare it STABLE if it only reads"};
-constexpr NameEffect kCallsVolatile{Class::primary, false, "calls a VOLATILE function, which may change something"};
+constexpr NameEffect kCallsVolatile{Class::primary, false, "calls a VOLATILE function, or another that is no plain read"};
+constexpr NameEffect kLying{Class::primary, true, "is not declared VOLATILE, yet names what is, or what is no plain read"};
 
 bool of_postgres(std::string_view schema) { return schema.empty() || schema == "pg_catalog"; }
 
 // Of what is not called by name, but calls. A bare name may be that of PostgreSQL's own and of a user's at once.
 NameEffect caller(bool ours, Thing thing, std::string_view schema, std::string_view name, const Catalogue* catalogue) {
-  if (ours && !schema.empty()) return {};
   const Volatility is = learned(catalogue, thing, schema, name);
   if (is == Volatility::mutating) return kCallsVolatile;
   if (ours || is != Volatility::unknown) return {};
@@ -142,6 +143,19 @@ NameEffect caller(bool ours, Thing thing, std::string_view schema, std::string_v
 }
 
 }  // namespace
+
+std::vector<std::string> postgres_effects() {
+  std::vector<std::string> out;
+  for (const Known& known : kEffects) {
+    std::string& pattern = out.emplace_back();
+    for (const char c : known.name)
+      if (c == '*')
+        pattern += '%';
+      else
+        pattern += c == '_' ? std::string("\\_") : std::string(1, c);
+  }
+  return out;
+}
 
 NameEffect postgres_function(std::string_view schema, std::string_view name, const Catalogue* catalogue) {
   const bool reader = of_postgres(schema) && std::ranges::binary_search(kPostgresReaders, name);
@@ -152,6 +166,7 @@ NameEffect postgres_function(std::string_view schema, std::string_view name, con
     case Volatility::immutable:
     case Volatility::stable: return {};
     case Volatility::mutating: return kVolatile;
+    case Volatility::lying: return kLying;
     case Volatility::unknown: break;
   }
   if (reader) return {};
@@ -160,13 +175,24 @@ NameEffect postgres_function(std::string_view schema, std::string_view name, con
 
 NameEffect postgres_field(std::string_view name, const Catalogue* catalogue) {
   if (const Known* known = known_effect(name)) return {known->kind, false, known->why};
-  return learned(catalogue, Thing::function, "", name) == Volatility::mutating ? kVolatile : NameEffect{};
+  switch (learned(catalogue, Thing::function, "", name)) {
+    case Volatility::mutating: return kVolatile;
+    case Volatility::lying: return kLying;
+    default: return {};
+  }
 }
 
 NameEffect postgres_relation(std::string_view schema, std::string_view name, const Catalogue* catalogue) {
   if (of_postgres(schema) && name == "pg_sequences") return {Class::primary, false, "tells of counters that run ahead on a replica"};
-  if (learned(catalogue, Thing::relation, schema, name) != Volatility::mutating) return {};
-  return {Class::primary, false, "is a sequence, a foreign table, or calls a VOLATILE function: a replica may know it wrong, or change something"};
+  if (of_postgres(schema) && (name == "pg_cursors" || name == "pg_prepared_statements")) return {Class::primary, false, "tells of the connection, which is the gateway's"};
+  switch (learned(catalogue, Thing::relation, schema, name)) {
+    case Volatility::mutating:
+      return {Class::primary, true, "is a sequence, a foreign table, or calls what is no plain read: a replica may know it wrong, or change something"};
+    case Volatility::unknown:
+      if (catalogue && !name.starts_with("pg_") && schema != "information_schema") return {Class::primary, true, "may be a view that calls anything: the catalogue is not known"};
+      return {};
+    default: return {};
+  }
 }
 
 NameEffect postgres_sequence_column(const Catalogue* catalogue) {

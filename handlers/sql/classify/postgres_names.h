@@ -2,7 +2,9 @@
 // What the names in a statement of PostgreSQL stand for, and what that does to where the statement may run.
 
 #include <array>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "handlers/sql/backend.h"
 
@@ -24,11 +26,15 @@ class Catalogue {
  public:
   virtual ~Catalogue() = default;
   enum class Thing : unsigned char { function, relation, operation, type };
-  // Mutating: a VOLATILE function, an operator or a type that calls one, a sequence, or a view of any of these.
-  enum class Volatility : char { unknown, immutable, stable, mutating };
+  // Mutating: a VOLATILE function, a sequence, or what calls one of these or one of PostgreSQL's own functions that are no plain reads.
+  // Lying: a function that calls such a thing, and says that it does not; the planner believes it.
+  enum class Volatility : char { unknown, immutable, stable, mutating, lying };
   // The worst of all of that name. `schema` is "" when the statement names none. Unknown: no such function, or nothing was learned yet.
   virtual Volatility volatility(Thing, std::string_view schema, std::string_view name) const = 0;
 };
+
+// Patterns for LIKE: the names of PostgreSQL's own functions, and its contributed modules', that are no plain reads.
+std::vector<std::string> postgres_effects();
 
 // `catalogue` may be nullptr: then what is not PostgreSQL's own may do anything. A relation is then taken for a table.
 NameEffect postgres_function(std::string_view schema, std::string_view name, const Catalogue* catalogue);

@@ -95,6 +95,12 @@ static void look_at_operator(Walk *walk, const List *names) {
   if (names != NIL) look_up_list(walk, SLUICE_PG_OPERATOR, names);
 }
 
+/* Those that the server finds by their names where the text has none. */
+static void look_at_operators(Walk *walk, const char *a, const char *b, const char *c, const char *d) {
+  const char *const names[] = {a, b, c, d};
+  for (size_t i = 0; i < lengthof(names) && names[i]; ++i) look_up(walk, SLUICE_PG_OPERATOR, "", names[i]);
+}
+
 static void look_at_type(Walk *walk, const TypeName *type) {
   if (type != NULL && type->names != NIL) look_up_list(walk, SLUICE_PG_TYPE, type->names);
 }
@@ -140,9 +146,17 @@ __attribute__((noinline)) static void look_at_node(Node *node, Walk *walk) {
   switch (nodeTag(node)) {
     case T_FuncCall: look_up_list(walk, SLUICE_PG_FUNCTION, ((FuncCall *)node)->funcname); break;
     case T_A_Indirection: look_at_fields(walk, (A_Indirection *)node); break;
-    /* BETWEEN stands there by its own name. */
-    case T_A_Expr: if (((A_Expr *)node)->kind < AEXPR_BETWEEN) look_at_operator(walk, ((A_Expr *)node)->name); break;
-    case T_SubLink: look_at_operator(walk, ((SubLink *)node)->operName); break;
+    case T_A_Expr:
+      /* BETWEEN stands there by its own name. */
+      if (((A_Expr *)node)->kind < AEXPR_BETWEEN) look_at_operator(walk, ((A_Expr *)node)->name);
+      else look_at_operators(walk, "<", "<=", ">", ">=");
+      break;
+    case T_SubLink:
+      look_at_operator(walk, ((SubLink *)node)->operName);
+      if (((SubLink *)node)->testexpr && ((SubLink *)node)->operName == NIL) look_at_operators(walk, "=", NULL, NULL, NULL); /* IN */
+      break;
+    case T_CaseExpr: if (((CaseExpr *)node)->arg) look_at_operators(walk, "=", NULL, NULL, NULL); break;
+    case T_JoinExpr: if (((JoinExpr *)node)->isNatural || ((JoinExpr *)node)->usingClause != NIL) look_at_operators(walk, "=", NULL, NULL, NULL); break;
     case T_SortBy: look_at_operator(walk, ((SortBy *)node)->useOp); break;
     case T_TypeName: look_at_type(walk, (TypeName *)node); break;
     /* The walker passes its type over. */
@@ -260,10 +274,14 @@ static void look_at_statement(Walk *walk, Node *statement) {
     case T_ViewStmt: if (is_temporary(((ViewStmt *)statement)->view)) { note(walk, SLUICE_PG_SESSION, "a temporary view lives in the connection%s", ""); return; } break;
     case T_CreateSeqStmt: if (is_temporary(((CreateSeqStmt *)statement)->sequence)) { note(walk, SLUICE_PG_SESSION, "a temporary sequence lives in the connection%s", ""); return; } break;
     case T_CallStmt: note(walk, SLUICE_PG_WRITE, "CALL runs a procedure, which may do anything%s", ""); return;
-    case T_DoStmt: note(walk, SLUICE_PG_WRITE, "DO runs code, which may do anything%s", ""); return;
+    case T_DoStmt:
+      walk->verdict->defines = 1;
+      note(walk, SLUICE_PG_WRITE, "DO runs code, which may do anything%s", "");
+      return;
     case T_NotifyStmt: note(walk, SLUICE_PG_WRITE, "NOTIFY tells listeners%s", ""); return;
     default: break;
   }
+  walk->verdict->defines = 1;
   note(walk, SLUICE_PG_WRITE, "it is no query, and such statements change something%s", "");
 }
 
@@ -272,6 +290,7 @@ void sluice_pg_classify(const char *text, sluice_pg_look look, void *context, st
   verdict->why[0] = '\0';
   verdict->statements = 0;
   verdict->broken = 0;
+  verdict->defines = 0;
   MemoryContext memory = pg_query_enter_memory_context();
   RawResult parsed = pg_query_raw_parse(text);
   if (parsed.error) {

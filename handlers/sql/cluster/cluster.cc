@@ -10,13 +10,9 @@ namespace sluice::sql::cluster {
 
 using std::chrono::milliseconds;
 
-namespace {
-constexpr std::chrono::seconds kLearnEvery{5};  // functions that were made since
-}
-
 Cluster::Cluster(std::unique_ptr<Engine> engine, Settings settings, Loop& home, Workers& workers)
     : engine_(std::move(engine)), settings_(std::move(settings)), home_(home), sessions_(settings_.sessions), split_(settings_.split), poll_timer_(home),
-      sweep_timer_(home), keys_timer_(home) {
+      sweep_timer_(home), keys_timer_(home), unlearned_timer_(home) {
   if (!settings_.secret.empty()) seal_.emplace(settings_.secret);
   for (const auto& [host, port] : settings_.hosts) {
     Node::Events events;
@@ -35,6 +31,7 @@ Cluster::~Cluster() {
   auto jobs = std::exchange(jobs_, {});
   for (const JobPtr& job : jobs)
     if (!std::exchange(job->answered, true) && job->work.done) job->work.done(Fault(Fault::Kind::cancelled, "the gateway is stopping"), std::move(job->work.reply));
+  for (auto& then : std::exchange(unlearned_, {})) then();
 }
 
 void Cluster::start() {
@@ -65,14 +62,15 @@ void Cluster::admit(JobPtr job) {
   const auto& options = job->work.options;
   job->deadline = deadline_in(options.timeout_ms > 0 ? milliseconds(options.timeout_ms) : settings_.statement, job->arrived);
   if (job->work.reply) job->deadline = std::min(job->deadline, job->work.reply.deadline());
-  if (auto fault = understand(*job)) return answer(job, std::move(*fault));
-  // Tokens cannot be read before the secret is known, and that is asked of the first primary.
-  if (!seal_) return wait_for_node(job);
+  // Tokens cannot be read before the secret is known, nor statements judged before the catalogue is: both are asked of the first node.
+  if (!seal_ || !knows_) return wait_for_node(job);
   route(job);
 }
 
 void Cluster::route(const JobPtr& job) {
   if (job->answered) return;
+  if (!std::exchange(job->understood, true))
+    if (auto fault = understand(*job)) return answer(job, std::move(*fault));
   if (!job->work.options.tx.empty()) return run_in_transaction(job);
   if (!job->wanted && job->read) {
     const auto& options = job->work.options;
@@ -99,6 +97,7 @@ std::optional<Fault> Cluster::understand(Job& job) {
     if (verdict.kind == Class::session)
       return Fault(Fault::Kind::bad_arguments, "this statement would change the connection, which other callers share: " + verdict.why + ". " +
                                                    "Use sql.begin for a transaction, sql.open for a cursor, the options of a call for its settings");
+    job.defines |= verdict.defines;
     if (job.verdict.why.empty() || verdict.kind == Class::write) job.verdict = std::move(verdict);
   }
   if (work.options.read_only) {
@@ -111,15 +110,21 @@ std::optional<Fault> Cluster::understand(Job& job) {
   return std::nullopt;
 }
 
-// False when it had its answer before.
-bool Cluster::leave(const JobPtr& job) {
-  if (std::exchange(job->answered, true)) return false;
+void Cluster::leave(const JobPtr& job) {
+  job->answered = true;
   jobs_.erase(job->at);
-  return true;
 }
 
 void Cluster::answer(const JobPtr& job, Outcome outcome) {
-  if (!leave(job)) return;
+  if (job->answered) return;
+  // Whoever has this answer may use what it defined, and is judged by what is known then.
+  if (job->attempts > 0 && std::exchange(job->defines, false)) {
+    job->outcome = std::move(outcome);
+    return learn(primary(), [this, job] {
+      if (!job->answered) answer(job, std::move(*job->outcome));
+    });
+  }
+  leave(job);
   job->lease.reset();
   if (job->opened) {
     if (auto* fault = std::get_if<Fault>(&outcome)) job->opened(std::move(*fault), {});
@@ -175,13 +180,8 @@ double Cluster::others_ms(const Node& node) const {
 
 void Cluster::node_looked(Node& node) {
   hold_election();
-  if (&node == primary()) {
-    lag_.primary_at(node.report().at, home_.now());
-    if (home_.now() - learned_ > kLearnEvery) {
-      learned_ = home_.now();
-      if (auto learn = engine_->learn()) node.send(Link::Use::read, std::move(*learn));
-    }
-  }
+  if (&node == primary()) lag_.primary_at(node.report().at, home_.now());
+  look_at_catalogue(node);
   if (!seal_) learn_secret();
   if (&node == primary() && node.report().history_fades && kept_history_of_ != node.report().origin) {
     kept_history_of_ = node.report().origin;
@@ -212,6 +212,7 @@ void Cluster::hold_election() {
   lag_.clear();
   lag_.primary_at(primary()->report().at, home_.now());
   guards_ready_ = false;
+  learned_ = {};
   // What the old one was given and has not answered is not to be waited for.
   if (before) before->cut("another primary was promoted", false);
 }
@@ -225,7 +226,7 @@ void Cluster::wait_for_node(const JobPtr& job) {
 }
 
 void Cluster::release_waiting() {
-  if (waiting_.empty() || !seal_) return;
+  if (waiting_.empty() || !seal_ || !knows_) return;
   for (const JobPtr& job : std::exchange(waiting_, {})) {
     job->parked = false;
     if (!job->answered) route(job);
@@ -239,7 +240,9 @@ void Cluster::sweep() {
   for (const JobPtr& job : all) {
     if (job->answered) continue;
     if (now >= job->deadline) {
-      if (job->may_have_run)
+      if (job->outcome)
+        answer(job, std::move(*job->outcome));
+      else if (job->may_have_run)
         answer(job, Fault(Fault::Kind::outcome_unknown, "the primary did not answer in time: the write may have happened or not; repeat it with the option 'key' to have it once"));
       else
         answer(job, Fault(Fault::Kind::deadline_exceeded, "the database " + settings_.name + " did not answer within " +
@@ -247,7 +250,7 @@ void Cluster::sweep() {
     } else if (job->parked && now - job->arrived >= settings_.failover) {
       std::string nodes;
       for (const auto& node : nodes_) nodes += (nodes.empty() ? "" : "; ") + node->name() + ": " + (node->trouble().empty() ? (node.get() == primary() ? "the primary" : node->report().primary ? "a primary that is out of date" : "a replica") : node->trouble());
-      answer(job, Fault(Fault::Kind::unavailable, std::string("no ") + (job->read ? "node to read from" : "primary to write to") + " was found for the database " + settings_.name + " within " +
+      answer(job, Fault(Fault::Kind::unavailable, std::string("no ") + (job->read || (!job->understood && !job->work.expects_write) ? "node to read from" : "primary to write to") + " was found for the database " + settings_.name + " within " +
                                                       std::to_string(settings_.failover.count()) + " ms (" + nodes + ")", {{"retry_after_ms", 1000}}));
     }
   }
@@ -330,8 +333,10 @@ void Cluster::tell_all(Node& node, std::vector<Statement> statements, UniqueFunc
 void Cluster::explain(std::string statement, Reply reply, ExplainDone done) {
   auto shared = std::make_shared<std::tuple<std::string, Reply, ExplainDone>>(std::move(statement), std::move(reply), std::move(done));
   on_home([this, shared] {
-    auto& [statement, reply, done] = *shared;
-    done(engine_->classify(statement), std::move(reply));
+    when_known([this, shared] {
+      auto& [statement, reply, done] = *shared;
+      done(engine_->classify(statement), std::move(reply));
+    });
   });
 }
 

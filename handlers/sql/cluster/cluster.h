@@ -66,6 +66,9 @@ class Cluster final : public Backend {
     Clock::time_point sent{};
     Deadline deadline = kNoDeadline;
     Verdict verdict;
+    bool understood = false;            // `verdict` and `read` are of its statements
+    bool defines = false;               // after it statements may be others than before: that is learned before it is answered
+    std::optional<Outcome> outcome;     // while that goes on
     bool read = false;                  // may go to a replica
     bool checked = false;               // its freshness was asked together with it, once
     bool waited = false;                // for a replica to catch up
@@ -93,7 +96,7 @@ class Cluster final : public Backend {
   void admit(JobPtr);
   void route(const JobPtr&);
   std::optional<Fault> understand(Job&);
-  bool leave(const JobPtr&);
+  void leave(const JobPtr&);
   void answer(const JobPtr&, Outcome);
   void answer_rows(const JobPtr&, Node&, Trip::Answer&&);
   Route route_of(const Job&, const Node&) const;
@@ -116,6 +119,12 @@ class Cluster final : public Backend {
   double lag_of(const Node&) const;
   double others_ms(const Node&) const;
   Node* primary() const noexcept { return primary_ < 0 ? nullptr : nodes_[static_cast<std::size_t>(primary_)].get(); }
+
+  // learn.cc
+  void look_at_catalogue(Node&);
+  void learn(Node*, UniqueFunction<void()> then);  // what is there now; `then` in any case
+  void learned(const Node*, bool told, std::vector<UniqueFunction<void()>> asked);
+  void when_known(UniqueFunction<void()>);  // or when that takes too long
 
   // read.cc
   void read(const JobPtr&);
@@ -181,7 +190,13 @@ class Cluster final : public Backend {
   std::uint64_t polling_ = 0;            // nodes with a poll under way, by bit
   double apply_ms_ = 5;                  // moving average of how long a replica took to catch up
   Timer sweep_timer_, keys_timer_;
-  Clock::time_point learned_{};
+
+  bool knows_ = false;                   // the catalogue was learned, or would not tell
+  bool learning_ = false;                // a question is under way
+  Clock::time_point learned_{};          // the primary's, last
+  std::vector<UniqueFunction<void()>> to_learn_;  // who waits for the next question's answer
+  std::vector<UniqueFunction<void()>> unlearned_;  // who waits for the first
+  Timer unlearned_timer_;
   bool guards_ready_ = false, keys_used_ = false;
 
   std::unordered_map<std::string, std::shared_ptr<Transaction>> transactions_;

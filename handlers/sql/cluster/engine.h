@@ -36,6 +36,11 @@ struct Failure {
   bool writes = false;        // of `refused`: because it would have written, not because of what a replica cannot do
 };
 
+struct AnswerLimits {
+  std::int64_t rows = 100'000;
+  std::size_t bytes = 64 << 20;  // by footprint()
+};
+
 // One way to a server and back. All statements run in order; after the first failure none of the rest does.
 struct Trip {
   enum class Kind : std::uint8_t {
@@ -48,6 +53,7 @@ struct Trip {
   bool read_committed = false;  // of a write of several statements: its transaction's isolation
   std::uint64_t party = 0;           // of a FairQueue, where it has to wait
   Deadline deadline = kNoDeadline;   // it is not sent later
+  bool own = false;  // no caller's: their limits of answers are not its, the defaults are
   bool position = false;  // also tell the node's position: of a read taken before the first statement ran, of a write after its commit
 
   struct Answer {
@@ -108,11 +114,6 @@ enum class Judgement : std::uint8_t {
   unknown,  // this primary cannot tell
 };
 
-struct AnswerLimits {
-  std::int64_t rows = 100'000;
-  std::size_t bytes = 64 << 20;  // by footprint()
-};
-
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -131,8 +132,8 @@ class Engine {
 
   virtual void probe(Link&, UniqueFunction<void(std::variant<Report, Failure>)> done) = 0;
 
-  // The read that tells what statements alone do not show (users' functions), for the primary, now and then. It may take long where there
-  // is much to tell, so it is none of the probe's. nullopt: there is nothing to learn.
+  // The read that tells what statements alone do not show (users' functions and views), now and then, one at a time. It may take long
+  // where there is much to tell, so it is none of the probe's. nullopt: there is nothing to learn.
   virtual std::optional<Trip> learn() { return std::nullopt; }
 
   virtual Verdict classify(std::string_view statement) = 0;

@@ -69,6 +69,7 @@ void Cluster::run_in_transaction(const JobPtr& job) {
     return answer(job, not_open(handle));
   }
   transaction->busy = true;
+  transaction->defines |= job->defines;
   job->sent = Clock::now();
   job->attempts = 1;
   Trip trip;
@@ -125,6 +126,7 @@ void Cluster::end_transaction(const JobPtr& job, bool commit) {
   Link* link = transaction->lease->link();
   if (!link) return answer(job, not_open(handle));
   const bool failed = transaction->failed;
+  job->defines = transaction->defines;
   job->sent = Clock::now();
   job->attempts = 1;
   job->may_have_run = commit && !failed;

@@ -12,6 +12,7 @@ struct Cluster::Transaction {
   Timer late;
   bool busy = false;    // a statement is under way
   bool failed = false;  // only its end is accepted
+  bool defines = false;  // Job::defines of its commit
   std::string why;      // it failed
 };
 

@@ -226,8 +226,9 @@ MariaLink::Step MariaLink::executed() {
 
 MariaLink::Step MariaLink::row_came() {
   Rows& rows = flight_->answer.rows[flight_->at];
-  if (std::cmp_greater_equal(rows.rows.size(), limits_.rows)) {
-    flight_->failure = Failure{Failure::Kind::statement, Fault(Fault::Kind::too_large, "the answer has more than " + std::to_string(limits_.rows) + " rows (sql.answer_rows); use LIMIT, sql.open and sql.fetch, or sql.stream"), true};
+  const auto limits = flight_->trip.own ? cluster::AnswerLimits() : limits_;
+  if (std::cmp_greater_equal(rows.rows.size(), limits.rows)) {
+    flight_->failure = Failure{Failure::Kind::statement, Fault(Fault::Kind::too_large, "the answer has more than " + std::to_string(limits.rows) + " rows (sql.answer_rows); use LIMIT, sql.open and sql.fetch, or sql.stream"), true};
   } else {
     try {
       Value row = columns_.row(statement_);
@@ -236,8 +237,8 @@ MariaLink::Step MariaLink::row_came() {
     } catch (const std::bad_alloc&) {
       flight_->failure = Failure{Failure::Kind::statement, Fault::out_of_memory(), true};
     }
-    if (!flight_->failure && flight_->bytes > limits_.bytes)
-      flight_->failure = Failure{Failure::Kind::statement, Fault(Fault::Kind::too_large, "the answer is longer than " + std::to_string(limits_.bytes) + " bytes (sql.answer_bytes); use LIMIT, sql.open and sql.fetch, or sql.stream"), true};
+    if (!flight_->failure && flight_->bytes > limits.bytes)
+      flight_->failure = Failure{Failure::Kind::statement, Fault(Fault::Kind::too_large, "the answer is longer than " + std::to_string(limits.bytes) + " bytes (sql.answer_bytes); use LIMIT, sql.open and sql.fetch, or sql.stream"), true};
   }
   if (flight_->failure) {
     flight_->answer.rows.clear();

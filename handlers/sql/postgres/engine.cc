@@ -6,6 +6,7 @@
 #include <charconv>
 #include <stdexcept>
 
+#include "handlers/sql/postgres/catalogue.h"
 #include "handlers/sql/postgres/link.h"
 
 namespace sluice::sql::postgres {
@@ -36,34 +37,6 @@ constexpr char kHistoryFile[] = "SELECT pg_read_file($1, 0, 1000000, true)";
 constexpr char kKeptHistory[] = "SELECT timeline, ended FROM sluice_timelines WHERE timeline < $1";
 constexpr char kMakeHistory[] = "CREATE TABLE IF NOT EXISTS sluice_timelines(timeline bigint PRIMARY KEY, ended text NOT NULL)";
 constexpr char kKeepHistory[] = "INSERT INTO sluice_timelines VALUES ($1, $2) ON CONFLICT DO NOTHING";
-
-// What users made that calls something, by what the catalogue says depends on what. Everything of theirs has an oid of 16384 or more, and
-// PostgreSQL's own is pinned, so that only a domain's text tells which of those functions it calls. A materialized view calls nothing when
-// it is read; a function of triggers is never called by name.
-constexpr char kLearn[] =
-    "WITH RECURSIVE moving(class, id) AS ("
-    "SELECT 'pg_class'::regclass::oid, oid FROM pg_class WHERE relkind IN ('S', 'f') "
-    "UNION ALL SELECT 'pg_proc'::regclass::oid, oid FROM pg_proc WHERE oid >= 16384 AND provolatile = 'v' "
-    "UNION ALL SELECT 'pg_operator'::regclass::oid, o.oid FROM pg_operator AS o JOIN pg_proc AS p ON p.oid = o.oprcode WHERE o.oid >= 16384 AND p.provolatile = 'v'), "
-    "relations(id) AS (SELECT id FROM moving WHERE class = 'pg_class'::regclass "
-    "UNION SELECT p.polrelid FROM pg_policy AS p JOIN pg_depend AS d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid "
-    "JOIN moving AS m ON m.class = d.refclassid AND m.id = d.refobjid "
-    "UNION SELECT r.ev_class FROM pg_rewrite AS r JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid "
-    "JOIN moving AS m ON m.class = d.refclassid AND m.id = d.refobjid JOIN pg_class AS v ON v.oid = r.ev_class AND v.relkind = 'v'), "
-    "calling(id) AS (SELECT id FROM relations "
-    "UNION SELECT r.ev_class FROM calling AS c JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.id "
-    "AND d.classid = 'pg_rewrite'::regclass JOIN pg_rewrite AS r ON r.oid = d.objid JOIN pg_class AS v ON v.oid = r.ev_class AND v.relkind = 'v'), "
-    "types(id) AS (SELECT c.casttarget FROM pg_cast AS c JOIN pg_proc AS p ON p.oid = c.castfunc WHERE c.oid >= 16384 AND p.provolatile = 'v' "
-    "UNION SELECT k.contypid FROM pg_constraint AS k WHERE k.contypid <> 0 AND k.oid >= 16384 AND EXISTS ("
-    "SELECT FROM regexp_matches(k.conbin::text, ':(?:op)?funcid (\\d+)', 'g') AS m(found) JOIN pg_proc AS p ON p.oid = m.found[1]::oid WHERE p.provolatile = 'v')) "
-    "SELECT t.thing, n.nspname, t.name, t.volatility::text FROM ("
-    "SELECT 'operator', o.oprnamespace, o.oprname, p.provolatile FROM pg_operator AS o JOIN pg_proc AS p ON p.oid = o.oprcode WHERE o.oid >= 16384 "
-    "UNION ALL SELECT 'type', typnamespace, typname, 'v' FROM pg_type WHERE oid IN (SELECT id FROM types) "
-    "UNION ALL SELECT 'relation', relnamespace, relname, 'v' FROM pg_class WHERE oid IN (SELECT id FROM calling) "
-    "UNION ALL SELECT 'function', pronamespace, proname, provolatile FROM pg_proc WHERE oid >= 16384 "
-    "AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)) AS t(thing, namespace, name, volatility) "
-    "JOIN pg_namespace AS n ON n.oid = t.namespace LIMIT 50000";
-constexpr std::size_t kMostLearned = 50000;
 
 using Options = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)>;
 
@@ -110,13 +83,6 @@ T or_else(const Value& value, T otherwise) {
 const Value::Array* rows_of(const Trip::Arrived& arrived) {
   const auto* answer = std::get_if<Trip::Answer>(&arrived);
   return answer && !answer->rows.empty() ? &answer->rows[0].rows : nullptr;
-}
-
-Catalogue::Thing thing(std::string_view name) {
-  return name == "function" ? Catalogue::Thing::function
-         : name == "operator" ? Catalogue::Thing::operation
-         : name == "type"     ? Catalogue::Thing::type
-                              : Catalogue::Thing::relation;
 }
 
 void add(std::vector<Mark>& history, Mark mark) {
@@ -241,19 +207,12 @@ void Postgres::probe(Link& link, Done done) {
 
 std::optional<Trip> Postgres::learn() {
   Trip trip;
-  trip.statements.push_back({kLearn, {}});
+  trip.statements.push_back(catalogue_question(mark_));
   trip.done = [this](Trip::Arrived arrived) {
     const auto* rows = rows_of(arrived);
-    if (!rows) return;  // nothing is known then, and such names are the primary's
-    Learned learned;
-    for (const Value& row : *rows) {
-      const auto& column = *row.get_if<Value::Array>();
-      if (column.size() != 4) continue;
-      learned.add(thing(or_else<std::string>(column[0], "")), or_else<std::string>(column[1], ""), or_else<std::string>(column[2], ""), or_else<std::string>(column[3], "v")[0]);
-    }
-    if (rows->size() < kMostLearned) learned.complete();
-    if (learned.same_as(learned_)) return;
-    learned_ = std::move(learned);
+    auto learned = rows ? read_catalogue(*rows, mark_) : std::nullopt;
+    if (!learned || learned->same_as(learned_)) return;
+    learned_ = std::move(*learned);
     statements_.forget();
   };
   return trip;

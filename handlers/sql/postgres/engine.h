@@ -39,6 +39,7 @@ class Postgres final : public cluster::Engine {
   std::string options_;
   cluster::AnswerLimits limits_;
   Learned learned_;
+  std::string mark_;  // of the catalogue that `learned_` is of
   Statements statements_{learned_};
   std::string system_;
   std::map<std::uint32_t, std::vector<Mark>> histories_;  // by timeline; complete, and they never change

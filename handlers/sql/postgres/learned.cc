@@ -16,7 +16,7 @@ Catalogue::Volatility Learned::volatility(Thing thing, std::string_view schema, 
 }
 
 void Learned::add(Thing thing, std::string schema, const std::string& name, char volatility) {
-  const auto is = volatility == 'i' ? Volatility::immutable : volatility == 's' ? Volatility::stable : Volatility::mutating;
+  const auto is = volatility == 'i' ? Volatility::immutable : volatility == 's' ? Volatility::stable : volatility == 'l' ? Volatility::lying : Volatility::mutating;
   Named& named = known_[static_cast<std::size_t>(thing)][name];
   named.worst = std::max(named.worst, is);
   Volatility& there = named.by_schema[std::move(schema)];

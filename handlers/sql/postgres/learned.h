@@ -14,7 +14,7 @@ class Learned final : public Catalogue {
  public:
   Volatility volatility(Thing, std::string_view schema, std::string_view name) const override;
 
-  // One of that name; the worst of a name stands.
+  // One of that name; the worst of a name stands. `volatility` is the catalogue's letter, or l for lying.
   void add(Thing, std::string schema, const std::string& name, char volatility);
   // All that call or move something were added: relations, operators and types that are not there do neither.
   void complete() { complete_ = true; }

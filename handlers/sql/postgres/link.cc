@@ -395,10 +395,11 @@ void PgLink::take_rows(Flight& flight, std::size_t index, const PGresult* result
   } catch (const std::bad_alloc&) {
     flight.failure = Failure{Failure::Kind::statement, Fault::out_of_memory(), true};
   }
-  if (!flight.failure && static_cast<std::int64_t>(rows.rows.size()) > limits_.rows)
-    flight.failure = Failure{Failure::Kind::statement, Fault(Fault::Kind::too_large, "the answer has more than " + std::to_string(limits_.rows) + " rows (sql.answer_rows); use LIMIT, sql.open and sql.fetch, or sql.stream"), true};
-  else if (!flight.failure && flight.bytes > limits_.bytes)
-    flight.failure = Failure{Failure::Kind::statement, Fault(Fault::Kind::too_large, "the answer is longer than " + std::to_string(limits_.bytes) + " bytes (sql.answer_bytes); use LIMIT, sql.open and sql.fetch, or sql.stream"), true};
+  const auto limits = flight.trip.own ? cluster::AnswerLimits() : limits_;
+  if (!flight.failure && static_cast<std::int64_t>(rows.rows.size()) > limits.rows)
+    flight.failure = Failure{Failure::Kind::statement, Fault(Fault::Kind::too_large, "the answer has more than " + std::to_string(limits.rows) + " rows (sql.answer_rows); use LIMIT, sql.open and sql.fetch, or sql.stream"), true};
+  else if (!flight.failure && flight.bytes > limits.bytes)
+    flight.failure = Failure{Failure::Kind::statement, Fault(Fault::Kind::too_large, "the answer is longer than " + std::to_string(limits.bytes) + " bytes (sql.answer_bytes); use LIMIT, sql.open and sql.fetch, or sql.stream"), true};
   if (flight.failure) rows.rows = {};
 }
 
