@@ -8,6 +8,7 @@ import xmlrpc.client
 
 sys.path.append(os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
 
+import mariadb
 import postgres
 from gateway import Gateway, wait_for
 
@@ -144,6 +145,54 @@ class PostgreSql(DefinitionCase):
         self.assertEqual(self.kind("SELECT hides()"), "read")
         first, second = self.g.sql.query("SELECT hides()"), self.g.sql.query("SELECT hides()")
         self.assertEqual((second["rows"][0][0] - first["rows"][0][0], second["route"]["role"]), (1, "primary"))
+
+
+class MariaDb(DefinitionCase):
+    @staticmethod
+    def make_cluster():
+        return mariadb.MariaDB(replicas=1, fsync=False)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.cluster.sql(0, "CREATE TABLE t(a int PRIMARY KEY, b text); INSERT INTO t VALUES (1, 'x'); CREATE SEQUENCE s; CREATE TABLE written(n int) ENGINE=InnoDB; CREATE TABLE kept(n int) ENGINE=Aria TRANSACTIONAL=0")
+
+    def test_views_that_call_what_may_have_effects_are_the_primarys_and_others_are_not(self):
+        self.define("CREATE FUNCTION adds() RETURNS INT BEGIN INSERT INTO written VALUES (1); RETURN 1; END", "CREATE VIEW adding AS SELECT adds() AS n", "CREATE VIEW over_adding AS SELECT n FROM adding",
+                    "CREATE VIEW moving AS SELECT NEXT VALUE FOR s AS n", "CREATE VIEW locking AS SELECT GET_LOCK('a', 0) AS n", "CREATE VIEW plain AS SELECT a, CONCAT(b, '!') AS b, COUNT(*) AS c FROM t GROUP BY a",
+                    "CREATE VIEW over_plain AS SELECT * FROM plain")
+        for text in ("SELECT * FROM adding", "SELECT `n` FROM `app`.`over_adding`", "SELECT 1 FROM t WHERE a IN (SELECT n FROM moving)", "SELECT * FROM locking"):
+            self.assertEqual(self.kind(text), "primary", text)
+        for text in ("SELECT * FROM plain", "SELECT * FROM over_plain AS adding_not", "SELECT 'adding'"):
+            self.assertEqual(self.kind(text), "read", text)
+
+    def test_a_definition_counts_for_the_next_statement(self):
+        for i in range(10):
+            self.define(f"CREATE OR REPLACE VIEW turned AS SELECT {'NEXTVAL(s)' if i % 2 else '1'} AS n")
+            self.assertEqual(self.kind("SELECT * FROM turned"), "primary" if i % 2 else "read", i)
+        self.g.sql.execute("BEGIN NOT ATOMIC CREATE OR REPLACE VIEW turned AS SELECT 1 AS n; END")
+        self.assertEqual(self.kind("SELECT * FROM turned"), "read")
+        tx = self.g.sql.begin()
+        self.g.sql.execute("CREATE OR REPLACE VIEW turned AS SELECT NEXTVAL(s) AS n", [], {"tx": tx})
+        self.assertEqual(self.kind("SELECT * FROM turned"), "primary")  # it does not wait for a commit
+        self.g.sql.rollback(tx)
+        self.define("CREATE VIEW elsewhere AS SELECT NEXTVAL(s) AS n")
+        wait_for(lambda: self.kind("SELECT * FROM elsewhere", self.other) == "primary", "the other gateway to learn of a view", 10)
+
+    def test_what_no_gateway_knows_yet_writes_nothing_on_a_replica(self):
+        """Views whose functions write, and whose definer may do so although the server is read_only, made behind the gateways' backs."""
+        rows = lambda node, table: self.cluster.sql(node, f"SELECT COUNT(*) FROM {table}")
+        for i, table in enumerate(("written", "kept") * 5):
+            made = f"CREATE DEFINER=root@localhost FUNCTION unseen{i}() RETURNS INT SQL SECURITY DEFINER BEGIN INSERT INTO {table} VALUES ({i}); RETURN 1; END"
+            self.cluster.sql(0, "DELIMITER $$\n" + made)
+            self.cluster.sql(0, f"CREATE DEFINER=root@localhost SQL SECURITY DEFINER VIEW unseen_view{i} AS SELECT unseen{i}() AS n")
+            self.cluster.sync()
+            before = int(rows(0, table))
+            answer = self.g.sql.query(f"SELECT n FROM unseen_view{i}")
+            self.assertEqual((answer["rows"], answer["route"]["role"]), ([[1]], "primary"))
+            self.cluster.sync()
+            self.assertEqual((rows(0, table), rows(1, table)), (str(before + 1),) * 2)
+        self.assertEqual(self.cluster.slave_status(1)["Slave_SQL_Running"], "Yes")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <span>
+#include <string>
 
 #include "handlers/sql/classify/mariadb_functions.h"
 #include "handlers/sql/classify/mariadb_lexer.h"
@@ -25,7 +26,7 @@ void worsen(Verdict& verdict, Class kind, std::string_view why) {
 // The tokens of one statement; past the end stand empty symbols.
 class Statement {
  public:
-  explicit Statement(std::span<const Token> tokens) : tokens_(tokens) {}
+  Statement(std::span<const Token> tokens, const mariadb::Views* views) : tokens_(tokens), views_(views) {}
   std::size_t size() const { return tokens_.size(); }
   const Token& at(std::size_t i) const {
     static const Token kNone;
@@ -36,7 +37,12 @@ class Statement {
     return std::ranges::any_of(words, [&](std::string_view upper) { return word(i, upper); });
   }
   bool symbol(std::size_t i, std::string_view text) const { return at(i).kind == Kind::symbol && at(i).text == text; }
-  Statement from(std::size_t i) const { return Statement(tokens_.subspan(std::min(i, tokens_.size()))); }
+  Statement from(std::size_t i) const { return {tokens_.subspan(std::min(i, tokens_.size())), views_}; }
+  // Is it the name of a view that is no plain read?
+  bool acting_view(std::size_t i) const {
+    if (!views_ || views_->none() || !may_name(i)) return false;
+    return i >= 2 && symbol(i - 1, ".") && may_name(i - 2) ? views_->act(name(i - 2), name(i)) : views_->act("", name(i));
+  }
   // Behind the parenthesis that closes the one at `i`.
   std::size_t behind(std::size_t i) const {
     // A list of columns is short; what is not is looked at once more for each of its commas.
@@ -49,7 +55,25 @@ class Statement {
   }
 
  private:
+  // Under ANSI_QUOTES such a string is a name.
+  bool may_name(std::size_t i) const {
+    const Token& token = at(i);
+    return token.kind == Kind::word || token.kind == Kind::quoted_name || (token.kind == Kind::string && token.text[0] == '"');
+  }
+  // Without its quotes, which stand doubled within it.
+  std::string name(std::size_t i) const {
+    const Token& token = at(i);
+    if (token.kind == Kind::word) return std::string(token.text);
+    std::string out;
+    for (std::size_t c = 1; c + 1 < token.text.size(); ++c) {
+      out += token.text[c];
+      if (token.text[c] == token.text[0]) ++c;
+    }
+    return out;
+  }
+
   std::span<const Token> tokens_;
+  const mariadb::Views* views_;
 };
 
 // WITH name (columns) AS (
@@ -96,6 +120,7 @@ void look_within(const Statement& s, Verdict& verdict) {
     const Token& token = s.at(i);
     const bool calls = s.symbol(i + 1, "(");
     const bool part_of_name = i > 0 && s.symbol(i - 1, ".");
+    if (s.acting_view(i)) worsen(verdict, Class::primary, "it reads a view that calls a function which may have effects");
     if (token.kind == Kind::system_variable) worsen(verdict, Class::primary, "it asks a server about itself");
     if (token.kind == Kind::variable) worsen(verdict, Class::primary, "it reads a variable of the connection");
     if (s.symbol(i, ":=")) worsen(verdict, Class::session, "it sets a variable of the connection");
@@ -211,12 +236,12 @@ Verdict classify_one(const Statement& s, int depth) {
     return classify_one(s.from(i), depth + 1);  // runs the statement
   }
   if (s.word(0, "SET")) return classify_set(s, depth);
-  if (s.word(0, "BEGIN") && s.word(1, "NOT")) return {Class::write, "it is a program"};
+  if (s.word(0, "BEGIN") && s.word(1, "NOT")) return {Class::write, "it is a program", false, true};
   if (s.word(0, "START") && !s.word(1, "TRANSACTION")) return {Class::write, "it changes the server's replication"};
   if (s.any_of(0, {"BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "XA"}))
     return {Class::session, "it is of a transaction that the connection has open"};
   if (s.any_of(0, {"LOCK", "UNLOCK"})) return {Class::session, "it is of locks that the connection holds"};
-  if (s.word(0, "EXECUTE") && s.word(1, "IMMEDIATE")) return {Class::write, "it runs a text that is not known"};
+  if (s.word(0, "EXECUTE") && s.word(1, "IMMEDIATE")) return {Class::write, "it runs a text that is not known", false, true};
   if (s.any_of(0, {"PREPARE", "EXECUTE", "DEALLOCATE"}) || (s.word(0, "DROP") && s.word(1, "PREPARE")))
     return {Class::session, "it is of statements that the connection has prepared; the gateway prepares by itself"};
   if (s.word(0, "USE")) return {Class::session, "it changes the connection's default database; name the database in the statement"};
@@ -234,10 +259,11 @@ Verdict classify_one(const Statement& s, int depth) {
     return verdict;
   }
   if (s.at(0).kind != Kind::word) return {Class::primary, "it is not understood"};
-  return {Class::write, std::string(s.at(0).text.substr(0, 32)) + " is no read"};
+  const bool defines = s.any_of(0, {"CREATE", "ALTER", "DROP", "RENAME", "GRANT", "REVOKE"});
+  return {Class::write, std::string(s.at(0).text.substr(0, 32)) + " is no read", false, defines};
 }
 
-std::optional<Verdict> classify(std::string_view text, mariadb::Reading reading) {
+std::optional<Verdict> classify(std::string_view text, mariadb::Reading reading, const mariadb::Views* views) {
   const auto all = mariadb::tokens(text, reading);
   if (!all) return std::nullopt;
   Verdict verdict{Class::primary, "there is no statement in it"};
@@ -246,8 +272,10 @@ std::optional<Verdict> classify(std::string_view text, mariadb::Reading reading)
     std::size_t to = from;
     while (to < all->size() && !((*all)[to].kind == Kind::symbol && (*all)[to].text == ";")) ++to;
     if (to > from) {
-      Verdict one = classify_one(Statement(std::span(*all).subspan(from, to - from)));
+      Verdict one = classify_one(Statement(std::span(*all).subspan(from, to - from), views));
+      const bool defines = verdict.defines || one.defines;
       if (!any || weight(one.kind) > weight(verdict.kind)) verdict = std::move(one);
+      verdict.defines = defines;
       any = true;
     }
     from = to + 1;
@@ -257,14 +285,16 @@ std::optional<Verdict> classify(std::string_view text, mariadb::Reading reading)
 
 }  // namespace
 
-Verdict classify_mariadb(std::string_view text) {
+Verdict classify_mariadb(std::string_view text, const mariadb::Views* views) {
   if (text.size() > kLongest) return {Class::primary, "it is longer than " + std::to_string(kLongest) + " bytes, which is not looked into"};
   const auto readings = mariadb::readings(text);
   if (readings.empty()) return {Class::primary, "it has comments for too many versions of servers"};
   std::optional<Verdict> verdict;
   for (const mariadb::Reading& reading : readings) {
-    auto one = classify(text, reading);
+    auto one = classify(text, reading, views);
+    const bool defines = (verdict && verdict->defines) || (one && one->defines);
     if (one && (!verdict || weight(one->kind) > weight(verdict->kind))) verdict = std::move(one);
+    if (verdict) verdict->defines = defines;
   }
   return verdict ? std::move(*verdict) : Verdict{Class::primary, "a string or a comment in it does not end"};
 }

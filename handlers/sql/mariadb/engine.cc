@@ -16,6 +16,11 @@ using cluster::Trip;
 constexpr char kProbe[] =
     "SELECT @@global.read_only, @@server_id, @@gtid_current_pos, @@gtid_binlog_state, @@gtid_slave_pos, @@version, @@log_bin";
 
+// The views, unless nothing was written since. They may come later than the position does, never earlier.
+constexpr char kViews[] =
+    "SELECT '' AS s, '' AS v, @@gtid_current_pos AS d UNION ALL SELECT table_schema, table_name, view_definition FROM information_schema.views "
+    "WHERE table_schema NOT IN ('information_schema', 'performance_schema', 'sys') AND (@@gtid_current_pos = '' OR @@gtid_current_pos <> ?)";
+
 std::string text_of(const Value& value) {
   if (auto* text = value.get_if<std::string>()) return *text;
   if (auto* octets = value.get_if<Bytes>()) return octets->octets;
@@ -114,6 +119,31 @@ void MariaDb::probe(Link& link, Done done) {
     look_at_replication(link, std::move(report), std::move(done));
   };
   link.send(std::move(trip));
+}
+
+std::optional<Trip> MariaDb::learn() {
+  Trip trip;
+  trip.statements.push_back({kViews, Value::Array{views_at_}});
+  trip.done = [this](Trip::Arrived arrived) {
+    const auto* answer = std::get_if<Trip::Answer>(&arrived);
+    if (!answer) return;
+    std::vector<View> found;
+    std::string at;
+    for (const Value& one : answer->rows[0].rows) {
+      const auto& row = *one.get_if<Value::Array>();
+      if (View view{text_of(row[0]), text_of(row[1]), text_of(row[2])}; !view.name.empty())
+        found.push_back(std::move(view));
+      else
+        at = view.text;
+    }
+    if (!at.empty() && at == views_at_) return;
+    views_at_ = at;
+    Views views(found, login_.database);
+    if (views == views_) return;
+    views_ = std::move(views);
+    statements_.forget();
+  };
+  return trip;
 }
 
 // A server that follows another is no primary, whatever its read_only says: to write to it would part the two.

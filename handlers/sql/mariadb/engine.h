@@ -18,6 +18,7 @@ class MariaDb final : public cluster::Engine {
   bool origins_are_timelines() const noexcept override { return false; }
   std::unique_ptr<cluster::Link> dial(const cluster::Address&, cluster::Link::Use, Loop&, Events) override;
   void probe(cluster::Link&, UniqueFunction<void(std::variant<cluster::Report, cluster::Failure>)> done) override;
+  std::optional<cluster::Trip> learn() override;
   Verdict classify(std::string_view statement) override { return statements_.look(statement).verdict; }
   void remember(std::string_view statement, Verdict verdict) override { statements_.look(statement).verdict = std::move(verdict); }
   cluster::Judgement judge(const cluster::Report& primary, const Position& wanted) const override { return mariadb::judge(primary, wanted); }
@@ -30,7 +31,9 @@ class MariaDb final : public cluster::Engine {
 
   const Login login_;
   const cluster::AnswerLimits limits_;
-  Statements statements_;
+  Views views_;
+  std::string views_at_;  // the primary's position that they are of
+  Statements statements_{views_};
   std::map<std::uint32_t, std::vector<Mark>> beginnings_;  // of the primaries' histories, by server id
   Texts texts_;
 };

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "handlers/sql/backend.h"
+#include "handlers/sql/classify/mariadb_views.h"
 #include "handlers/sql/mariadb/placeholders.h"
 
 namespace sluice::sql::mariadb {
@@ -17,6 +18,11 @@ struct Known {
 
 class Statements {
  public:
+  // `views` outlives this; forget() when it says other things than before.
+  explicit Statements(const Views& views) : views_(views) {}
+
+  void forget();
+
   // Valid until the next call.
   Known& look(std::string_view text);
 
@@ -24,6 +30,7 @@ class Statements {
   static constexpr std::size_t kBytes = 8 << 20;
   static constexpr std::size_t kLongest = 16 << 10;  // texts with their values in them never come again
 
+  const Views& views_;
   struct Hash {
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>()(text); }

@@ -73,5 +73,34 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"SELECT LOAD_FILE('/etc/passwd')", P}, Case{"SELECT s.nextval", P}, Case{"SELECT PREVIOUS VALUE FOR s", P}, Case{"SELECT * FROM t PROCEDURE ANALYSE()", P}, Case{"", P}, Case{";", P},
         Case{"SELECT 'open", P}, Case{"SELECT /* open", P}, Case{"CHECKSUM TABLE t", P}, Case{"DO 1", P}, Case{"SELECT IS_FREE_LOCK('a')", P}, Case{"SELECT 1 + ", R}));
 
+struct MariaDbViews : testing::Test {
+  // A is a read of a table; b calls a function of a user's, c reads b, d is not shown to the account, and e of another database moves a sequence.
+  const mariadb::Views views{{{"app", "a", "select `app`.`t`.`x` AS `x` from `app`.`t`"},
+                              {"app", "c", "select `b`.`y` AS `y` from `app`.`b`"},
+                              {"app", "b", "select `app`.`f`() AS `y`"},
+                              {"app", "d", ""},
+                              {"other", "E", "select nextval(`other`.`s`) AS `n`"},
+                              {"app", "odd`name", "select get_lock('x',1) AS `l`"}},
+                             "app"};
+  Class kind(std::string_view text) const { return classify_mariadb(text, &views).kind; }
+};
+
+TEST_F(MariaDbViews, that_call_what_may_have_effects_are_no_reads) {
+  for (const char* text : {"SELECT * FROM b", "SELECT * FROM `B`", "SELECT 1 FROM t JOIN c USING (y)", "SELECT (SELECT MAX(y) FROM app.c)", "SELECT `b`.y FROM `app` . `b`", "SELECT * FROM d",
+                           "SELECT * FROM other.e", "SELECT * FROM \"b\"", "SELECT * FROM `odd``name`", "WITH x AS (SELECT * FROM b) SELECT 1 FROM x", "EXPLAIN SELECT * FROM b"})
+    EXPECT_EQ(kind(text), P) << text;
+}
+
+TEST_F(MariaDbViews, that_only_read_are_reads_and_so_are_others_of_a_name_in_another_database) {
+  for (const char* text : {"SELECT * FROM a", "SELECT * FROM e", "SELECT * FROM other.b", "SELECT 'b', t.b FROM t", "SHOW CREATE VIEW b"}) EXPECT_EQ(kind(text), R) << text;
+}
+
+TEST(MariaDbDefinitions, are_told_from_other_writes) {
+  for (const char* text : {"CREATE VIEW v AS SELECT 1", "create or replace view v as select 1", "DROP FUNCTION f", "RENAME TABLE a TO b", "SELECT 1; ALTER VIEW v AS SELECT 2",
+                           "BEGIN NOT ATOMIC CREATE VIEW v AS SELECT 1; END", "EXECUTE IMMEDIATE 'CREATE VIEW v AS SELECT 1'", "/*!50001 CREATE VIEW v AS SELECT 1 */"})
+    EXPECT_TRUE(classify_mariadb(text).defines) << text;
+  for (const char* text : {"INSERT INTO t VALUES (1)", "CALL p()", "SELECT 1"}) EXPECT_FALSE(classify_mariadb(text).defines) << text;
+}
+
 }  // namespace
 }  // namespace sluice::sql
