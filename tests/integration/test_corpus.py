@@ -54,20 +54,20 @@ class PostgreSql(unittest.TestCase):
     PLANNED = ("^EXPLAIN .*(INSERT|UPDATE|DELETE|MERGE)",)
     # What a standby runs although it is no read (or is one, of a kind that only concerns the primary): the classifier alone keeps it away.
     ACCEPTED = ("^SELECT 1 FOR UPDATE", "pg_backend_pid", "pg_(try_)?advisory_xact", "WHERE false$", "query_to_xml", "^SELECT pg_(terminate|cancel)_backend", r"^SELECT \(x\.p\)",
-                "last_value", "is_called", "pg_sequences", "pg_my_temp_schema", "pg_listening_channels", "(table|database)_to_xml", "xact_status|txid_status", "^LOCK ", "^DO ",
+                "last_value", "is_called", "pg_sequences", "pg_cursors|pg_prepared_statements", "pg_my_temp_schema", "pg_listening_channels", "(table|database)_to_xml", "xact_status|txid_status", "^LOCK ", "^DO ",
                 "^EXPLAIN (ANALYZE )?REFRESH", "^EXPLAIN SELECT", "MATCHED THEN DO NOTHING")
     TRACELESS = (
         # Of the server, not of the database.
-        "^CHECKPOINT", "pg_create_restore_point", "pg_switch_wal", "pg_reload_conf", "pg_stat_reset", "pg_rotate_logfile", "TO PROGRAM", "pg_(terminate|cancel)_backend", "pg_nextoid",
+        "^CHECKPOINT", "pg_create_restore_point", "pg_switch_wal", "pg_reload_conf", "pg_stat_reset", "pg_rotate_logfile", "TO PROGRAM", "pg_(terminate|cancel|log)_backend", "pg_nextoid",
         # Done when the transaction ends.
         "NOTIFY|pg_notify|LISTEN", "^SET (LOCAL )?(TRANSACTION|SESSION CHARACTERISTICS)",
         # They only ask, and what they ask is the primary's or the connection's.
-        "last_value|is_called|lastval|currval", "pg_current_wal|pg_walfile_name|xact_status|txid_status", "pg_read_|pg_stat_file|pg_ls_", "pg_backend_pid|pg_my_temp_schema|pg_listening",
+        "last_value|is_called|lastval|currval", "pg_current_wal|pg_walfile_name|xact_status|txid_status", "pg_read_|pg_stat_file|pg_ls_|current_logfile", "pg_backend_pid|pg_my_temp_schema|pg_listening", "pg_cursors|pg_prepared_statements",
         "(table|database)_to_xml", "^SELECT 1 FOR UPDATE", "^LOCK TABLE t IN ACCESS SHARE", "^EXPLAIN (ANALYZE )?(REFRESH|DECLARE)",
         # There is nothing to do this time.
         "WHERE false$", "IF EXISTS nosuch", "pg_advisory_unlock", "^(RESET|DEALLOCATE PREPARE ALL|CLOSE ALL|DISCARD)", "ROLE none", "default_transaction_read_only", r"exists\(",
         # SQL does not see it.
-        "setseed|SET SEED", "pg_export_snapshot|pg_stat_clear_snapshot", "^SAVEPOINT", "(BEGIN|START TRANSACTION READ WRITE)$", "SET CONSTRAINTS")
+        "setseed|SET SEED", "pg_export_snapshot|pg_stat_clear_snapshot|pg_stat_force_next_flush", "^SAVEPOINT", "(BEGIN|START TRANSACTION READ WRITE)$", "SET CONSTRAINTS")
 
     @classmethod
     def setUpClass(cls):
@@ -151,7 +151,7 @@ class MariaDb(unittest.TestCase):
         "(?i)release_(all_)?lock|^UNLOCK|^XA RECOVER|^USE app|utf8mb4$|ROLE NONE|^(GET|COMMIT AND CHAIN)", "(?i)^(BEGIN( WORK)?|START TRANSACTION.*|SAVEPOINT a)$", r"@[na] \+ 1",
         "^(EXPLAIN|DESCRIBE)", "^(INSERT IGNORE|REPLACE INTO t)", "^INSERT INTO t SET", "^DELETE HISTORY", "setval\\(s, 5",
         # SQL does not see it.
-        "^(PREPARE|HANDLER)", "^CREATE.* TEMPORARY", "FOR UPDATE")
+        "^(PREPARE|HANDLER)", "^CREATE.* TEMPORARY", "FOR UPDATE", "^SET (timestamp|insert_id)")
 
     @classmethod
     def setUpClass(cls):
@@ -239,7 +239,8 @@ class Sqlite(unittest.TestCase):
         "wal_checkpoint|incremental_vacuum|(PRAGMA |pragma_)optimize", "RELEASE a", "^EXPLAIN",
         # SQL does not see it, or not before the file is made anew.
         "sqlite_log", "PRAGMA (journal_size_limit|wal_autocheckpoint|shrink_memory|mmap_size|case_sensitive_like|ignore_check_constraints|trusted_schema|legacy_alter_table|page_size"
-        "|encoding|secure_delete|read_uncommitted|data_version|auto_vacuum)")
+        "|encoding|secure_delete|read_uncommitted|data_version|auto_vacuum|defer_foreign_keys|cell_size_check|threads|writable_schema = RESET|cache_spill|automatic_index"
+        "|reverse_unordered|analysis_limit|(checkpoint_)?fullfsync|max_page_count|empty_result|full_column)", "integrity-check")
 
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()

@@ -18,10 +18,10 @@ bool one_of(std::string_view name, const std::array<std::string_view, N>& names)
 // PRAGMAs that only tell, even with an argument: it names a table or an index.
 constexpr std::array<std::string_view, 8> kTellingOfATable{"table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo", "foreign_key_list", "foreign_key_check"};
 // PRAGMAs that only tell when they have no argument.
-constexpr std::array<std::string_view, 19> kTelling{
+constexpr std::array<std::string_view, 18> kTelling{
     "application_id", "auto_vacuum", "collation_list", "compile_options", "data_version", "database_list", "encoding", "foreign_keys", "freelist_count", "function_list",
-    "journal_mode",   "module_list", "page_count",     "page_size",       "pragma_list",  "query_only",    "quick_check", "schema_version", "user_version"};
-constexpr std::array<std::string_view, 1> kChecking{"integrity_check"};  // its argument is a number of errors
+    "journal_mode",   "module_list", "page_count",     "page_size",       "pragma_list",  "query_only",    "schema_version", "user_version"};
+constexpr std::array<std::string_view, 2> kChecking{"integrity_check", "quick_check"};  // their argument is a number of errors, or a table
 constexpr std::array<std::string_view, 4> kActingAsTables{"incremental_vacuum", "optimize", "shrink_memory", "wal_checkpoint"};
 
 constexpr std::string_view kSchema = "changes the schema";
