@@ -1,6 +1,7 @@
 """A write with a key happens once: its answer is cut off after each byte, on the way to the caller and on the way from the database, and
 the call is repeated through the other gateway. A read whose answer is cut off is asked again, and never answered with less."""
 
+import concurrent.futures
 import http.client
 import os
 import sys
@@ -11,11 +12,12 @@ import xmlrpc.client
 SOURCE = os.environ["SLUICE_SOURCE"]
 sys.path += [os.path.join(SOURCE, "tests/clusters"), os.path.join(SOURCE, "tests/chaos")]
 
+import mariadb
 import postgres
 from gate import Gate
 from gateway import Gateway, wait_for
 
-ROUNDS = 1000  # on each of the two ways
+CALLERS = 4
 
 
 class Once(xmlrpc.client.Transport):
@@ -25,72 +27,95 @@ class Once(xmlrpc.client.Transport):
         return self.single_request(*args, **kwargs)
 
 
-class ExactlyOnce(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.cluster = postgres.Postgres(replicas=0, fsync=False).__enter__()
-        cls.database_gate = Gate(cls.cluster.node_port(0))
-        behind_gate = f"postgresql://app@127.0.0.1:{cls.database_gate.port}/app"
-        cls.gateways = [Gateway(data=behind_gate), Gateway(data=cls.cluster.url())]
-        cls.caller_gate = Gate(cls.gateways[0].port)
-        cls.other = xmlrpc.client.ServerProxy(cls.gateways[1].url)
-        cls.other.sql.execute("CREATE TABLE event(id text, n bigint GENERATED ALWAYS AS IDENTITY)")
+class OnceCase(unittest.TestCase):
+    """Gateway 0 reaches its database through a gate; gateway 1 is the one by which calls are repeated."""
 
     @classmethod
-    def tearDownClass(cls):
-        cls.other("close")()
+    def setUpClass(cls):
+        cls.cluster = cls.make_cluster(replicas=0, fsync=False)
+        cls.addClassCleanup(cls.cluster.destroy)
+        cls.cluster.up()
+        cls.database_gate = Gate(cls.cluster.node_port(0))
+        cls.addClassCleanup(cls.database_gate.close)
+        cls.gateways = [Gateway(data=cls.cluster.url().replace(str(cls.cluster.node_port(0)), str(cls.database_gate.port))), Gateway(data=cls.cluster.url())]
         for gateway in cls.gateways:
-            gateway.stop()
-        cls.caller_gate.close()
-        cls.database_gate.close()
-        cls.cluster.destroy()
+            cls.addClassCleanup(gateway.stop)
+        cls.other = xmlrpc.client.ServerProxy(cls.gateways[1].url)
+        cls.addClassCleanup(cls.other("close"))
+        cls.other.sql.execute(f"CREATE TABLE event(id varchar(100), n {cls.counter})")
 
     def call(self, through, key):
         with xmlrpc.client.ServerProxy(through, transport=Once()) as g:
             return g.sql.execute("INSERT INTO event(id) VALUES (?) RETURNING n", [key], {"key": key, "timeout_ms": 5000})
 
-    def rounds(self, name, prepare, through, settle):
-        cut = answered = 0
-        for i in range(ROUNDS):
-            key = f"{name} {i}"
-            prepare(i)
-            first = None
-            try:
-                first = self.call(through, key)
-                answered += 1
-            except (OSError, http.client.HTTPException, xmlrpc.client.Error, xml.parsers.expat.ExpatError):
-                cut += 1
-            settle()
-            again = self.call(self.gateways[1].url, key)
-            if first is not None:
-                self.assertEqual(again["rows"], first["rows"], key)
+    def round(self, key, through, settle):
+        """True: the first call was answered."""
+        first = None
+        try:
+            first = self.call(through, key)
+        except (OSError, http.client.HTTPException, xmlrpc.client.Error, xml.parsers.expat.ExpatError):
+            pass
+        settle()
+        again = self.call(self.gateways[1].url, key)
+        if first is not None:
+            self.assertEqual(again["rows"], first["rows"], key)
+        return first is not None
+
+    def each_once(self, name, rounds):
         rows = self.cluster.sql(0, f"SELECT count(*), count(DISTINCT id) FROM event WHERE id LIKE '{name} %'")
-        self.assertEqual(rows, f"{ROUNDS}|{ROUNDS}")
-        return cut, answered
+        self.assertEqual([int(n) for n in rows.replace("|", " ").split()], [rounds, rounds])
+
+    def cut_the_callers_answers(self, rounds):
+        """Several callers, each with a way of its own to the gateway; the offsets are dealt out to them."""
+        with Gate(self.gateways[0].port) as whole:
+            self.call(f"http://127.0.0.1:{whole.port}", "whole")
+            length = whole.bytes_to_client
+        self.assertGreaterEqual(rounds, length, f"an answer has {length} bytes, and each is to be the last one once")
+
+        def caller(first):
+            with Gate(self.gateways[0].port) as gate:
+                for i in range(first, rounds, CALLERS):
+                    gate.cut_after(bytes_to_client=i % length, reset=(i + i // length) % 2 == 0)
+                    self.round(f"caller {i}", f"http://127.0.0.1:{gate.port}", gate.heal)
+                return gate.cuts
+
+        with concurrent.futures.ThreadPoolExecutor(CALLERS) as pool:
+            cuts = sum(pool.map(caller, range(CALLERS)))
+        self.each_once("caller", rounds)
+        self.assertGreater(cuts, rounds * 9 // 10)
+
+    def cut_the_databases_answers(self, rounds, offsets):
+        """`offsets`: more than the bytes that one connection answers to one call."""
+        answered, before = 0, self.database_gate.cuts
+        for i in range(rounds):
+            self.database_gate.cut_after(bytes_to_client=i % offsets, reset=(i + i // offsets) % 2 == 0)
+            answered += self.round(f"database {i}", self.gateways[0].url, self.database_gate.heal)
+        self.each_once("database", rounds)
+        # The gateway repeats what a key guards by itself, so most callers never hear of it.
+        self.assertGreater(answered, rounds // 2)
+        self.assertGreater(self.database_gate.cuts - before, rounds // 5)
+
+
+class PostgreSql(OnceCase):
+    make_cluster, counter = postgres.Postgres, "bigint GENERATED ALWAYS AS IDENTITY"
 
     def test_when_the_answer_to_the_caller_is_cut_at_each_byte(self):
-        url = f"http://127.0.0.1:{self.caller_gate.port}"
-        length = 900  # of an answer with its headers, about
-        cut, _ = self.rounds("caller", lambda i: self.caller_gate.cut_after(bytes_to_client=i % length, reset=i % 2 == 0), url, lambda: self.caller_gate.heal())
-        self.assertGreater(cut, ROUNDS // 2)
+        self.cut_the_callers_answers(2000)
 
     def test_when_the_answers_of_the_database_are_cut_at_each_byte(self):
-        cut, answered = self.rounds("database", lambda i: self.database_gate.cut_after(bytes_to_client=i % 1500, reset=i % 2 == 0), self.gateways[0].url, lambda: self.database_gate.heal())
-        # The gateway repeats what a key guards by itself, so most callers never hear of it.
-        self.assertGreater(answered, ROUNDS // 2)
-        self.assertGreater(self.database_gate.cuts, ROUNDS // 5)
+        self.cut_the_databases_answers(1500, offsets=1500)
 
     def test_when_the_answers_to_reads_are_cut_at_each_byte(self):
         self.other.sql.execute("CREATE TABLE known(id int PRIMARY KEY, name text)")
         self.other.sql.execute("INSERT INTO known SELECT n, 'name ' || n FROM generate_series(1, 3) AS n")
         before = self.database_gate.cuts
         with xmlrpc.client.ServerProxy(self.gateways[0].url) as g:
-            for i in range(ROUNDS // 2):
+            for i in range(500):
                 self.database_gate.cut_after(bytes_to_client=i % 500, reset=i % 2 == 0)
                 answer = g.sql.query("SELECT id, name FROM known WHERE id <= ? ORDER BY id", [3])
                 self.database_gate.heal()
                 self.assertEqual(answer["rows"], [[n, f"name {n}"] for n in (1, 2, 3)], f"round {i}: {answer}")
-        self.assertGreater(self.database_gate.cuts - before, ROUNDS // 10)
+        self.assertGreater(self.database_gate.cuts - before, 100)
 
     def test_a_gateway_that_could_not_ask_for_the_secret_does_not_make_one_up(self):
         self.cluster.sql(0, "DROP TABLE sluice_secret")
@@ -102,6 +127,16 @@ class ExactlyOnce(unittest.TestCase):
                     token = f.sql.execute("CREATE TABLE sealed(id int)")["token"]
                 gate.heal()
                 self.assertEqual(g.sql.query("SELECT count(*) FROM sealed", [], {"after": token})["rows"], [[0]])
+
+
+class MariaDb(OnceCase):
+    make_cluster, counter = mariadb.MariaDB, "bigint AUTO_INCREMENT PRIMARY KEY"
+
+    def test_when_the_answer_to_the_caller_is_cut_at_each_byte(self):
+        self.cut_the_callers_answers(2000)
+
+    def test_when_the_answers_of_the_database_are_cut_at_each_byte(self):
+        self.cut_the_databases_answers(900, offsets=300)
 
 
 if __name__ == "__main__":
