@@ -371,7 +371,7 @@ class PutBack(unittest.TestCase):
 
 
 class Hangs(ClusterCase):
-    def test_a_replica_that_hangs_is_left_within_half_a_second(self):
+    def test_a_replica_that_hangs_is_left_within_half_a_second_and_taken_back_within_five(self):
         self.all_up()
         cluster.freeze(1)
         try:
@@ -383,8 +383,10 @@ class Hangs(ClusterCase):
                 slowest = max(slowest, time.monotonic() - started)
         finally:
             cluster.thaw(1)
-        self.assertLess(slowest, 0.65)
+        thawed = time.monotonic()
         self.all_up()
+        self.assertLess(time.monotonic() - thawed, 5)
+        self.assertLess(slowest, 0.5)
 
     def test_a_primary_that_hangs_holds_up_writers_for_no_longer_than_they_asked(self):
         cluster.freeze(cluster.primary)

@@ -8,7 +8,7 @@ namespace sluice::sql::cluster {
 class Health {
  public:
   struct Limits {
-    std::chrono::milliseconds silent{400};          // a probe unanswered so long: the server hangs
+    std::chrono::milliseconds silent{300};          // a probe unanswered so long: the server hangs; with the pause between two, it is left within 500 ms
     std::chrono::milliseconds first_ejection{500};  // doubled each time, up to the last
     std::chrono::milliseconds last_ejection{4000};
     int failures = 3;                               // calls in a row that broke, for an ejection
