@@ -30,7 +30,7 @@ std::unique_ptr<sql::Backend> sqlite_at(const config::Settings& settings, const 
   sql::sqlite::Settings own = settings.sqlite;
   own.file = file;
   // Opened before anything is put beside it: what is wrong with the file itself is told first.
-  sql::sqlite::Connection(file, sql::sqlite::Connection::Mode::writer);
+  { const sql::sqlite::Connection first(file, sql::sqlite::Connection::Mode::writer); }
   own.secret = secret.empty() ? kept_secret(file + "-secret") : std::move(secret);
   return std::make_unique<sql::sqlite::Sqlite>(std::move(own));
 }

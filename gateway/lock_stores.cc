@@ -10,8 +10,8 @@ namespace sluice {
 
 LockStores::LockStores(const config::Settings& settings, Databases& databases, Loop& home) {
   stores_.emplace("", for_key("lock.backend", [&, url = lock_backend(settings)] { return make(url, settings, databases, home); }));
-  for (const auto& [space, url] : lock_spaces(settings))
-    stores_.emplace(space, for_key("lock.spaces '" + space + "'", [&] { return make(url, settings, databases, home); }));
+  for (const auto& space : lock_spaces(settings))
+    stores_.emplace(space.first, for_key("lock.spaces '" + space.first + "'", [&] { return make(space.second, settings, databases, home); }));
 }
 
 // A store is one line.
