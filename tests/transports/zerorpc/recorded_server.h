@@ -25,8 +25,8 @@ class Counting : public Source {
   }
   ~Counting() override { ++ended(); }
 
-  static std::int64_t& pulled() {  // of the stream that was read last
-    static std::int64_t count = 0;
+  static std::atomic<std::int64_t>& pulled() {  // of the stream that was read last
+    static std::atomic<std::int64_t> count{0};
     return count;
   }
   static std::atomic<int>& ended() {
