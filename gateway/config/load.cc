@@ -18,19 +18,33 @@
 #define TOML_UNREACHABLE __builtin_unreachable()
 #include <toml++/toml.h>
 
+#include "gateway/config/mask.h"
 #include "rpc/nearest.h"
 
 namespace sluice::config {
 namespace {
+
+bool begins_character(char byte) { return (byte & 0xC0) != 0x80; }  // of UTF-8, as toml++ counts columns
+
+std::size_t characters(std::string_view text) { return static_cast<std::size_t>(std::ranges::count_if(text, begins_character)); }
+
+// Where the character after so many others begins, or the end.
+std::size_t begin_of(std::string_view text, std::size_t before) {
+  for (std::size_t i = 0; i < text.size(); ++i)
+    if (begins_character(text[i]) && before-- == 0) return i;
+  return text.size();
+}
 
 Loaded::Place place_of(const std::string& name, std::string_view content, const toml::source_position& place) {
   std::string_view line = content;
   for (toml::source_index i = 1; i < place.line && !line.empty(); ++i) line.remove_prefix(std::min(line.find('\n'), line.size() - 1) + 1);
   line = line.substr(0, line.find('\n'));
   const std::size_t column = std::max<std::size_t>(place.column, 1);
-  std::string shown(line.substr(0, 200));
-  std::replace(shown.begin(), shown.end(), '\t', ' ');
-  return {name + ":" + std::to_string(place.line) + ":" + std::to_string(column), "  " + shown + "\n  " + std::string(std::min<std::size_t>(column - 1, 200), ' ') + "^"};
+  Masked shown = mask_passwords(line, begin_of(line, column - 1));
+  const std::size_t caret = characters(std::string_view(shown.text).substr(0, shown.at));
+  shown.text.resize(begin_of(shown.text, 200));
+  std::replace(shown.text.begin(), shown.text.end(), '\t', ' ');
+  return {name + ":" + std::to_string(place.line) + ":" + std::to_string(column), "  " + shown.text + "\n  " + std::string(std::min<std::size_t>(caret, 200), ' ') + "^"};
 }
 
 std::string at(const Loaded::Place& place, const std::string& what) { return place.at + ": " + what + "\n" + place.picture; }
@@ -54,7 +68,7 @@ std::variant<Setting, std::string> read(const std::string& name, const Setting& 
       came << (node.is_table() ? "a table" : std::holds_alternative<std::vector<std::string>>(kind) ? "an array of other things" : "an array");
     else
       came << toml::node_view<const toml::node>(node);
-    return name + " must be " + std::string(kind_name(kind)) + ", not " + came.str().substr(0, 60);
+    return name + " must be " + std::string(kind_name(kind)) + ", not " + mask_passwords(came.str()).text.substr(0, 60);
   };
   if (std::holds_alternative<bool>(kind)) {
     if (auto flag = node.value_exact<bool>()) return Setting(*flag);

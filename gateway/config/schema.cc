@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "gateway/config/mask.h"
+
 namespace sluice::config {
 namespace {
 
@@ -190,30 +192,10 @@ std::string_view kind_name(const Setting& setting) {
   return kNames[setting.index()];
 }
 
-namespace {
-
-// What is between the first colon and the last @ is masked, whatever it is: of a URL that is written wrongly rather too much is hidden than
-// a password shown.
-std::string mask_passwords(std::string text) {
-  const auto scheme = text.find("://");
-  if (scheme == text.npos) return text;
-  const auto begin = scheme + 3;
-  auto at = text.substr(0, text.find('?', begin)).rfind('@');
-  if (at == text.npos || at < begin) at = text.rfind('@');
-  if (const auto colon = text.find(':', begin); at != text.npos && at > colon) text.replace(colon + 1, at - colon - 1, "***");
-  for (auto mark = text.find("password=", begin); mark != text.npos; mark = text.find("password=", mark + 9)) {
-    const auto value = mark + 9;
-    text.replace(value, std::min(text.find('&', value), text.size()) - value, "***");
-  }
-  return text;
-}
-
-}  // namespace
-
 Setting without_passwords(Setting setting) {
-  if (auto* text = std::get_if<std::string>(&setting)) *text = mask_passwords(std::move(*text));
+  if (auto* text = std::get_if<std::string>(&setting)) *text = mask_passwords(*text).text;
   if (auto* list = std::get_if<std::vector<std::string>>(&setting))
-    for (std::string& item : *list) item = mask_passwords(std::move(item));
+    for (std::string& item : *list) item = mask_passwords(item).text;
   return setting;
 }
 

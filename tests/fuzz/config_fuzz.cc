@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "gateway/config/load.h"
+#include "gateway/config/mask.h"
 #include "handlers/sql/named.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -11,6 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   sluice::config::load_toml(text, "f.toml", loaded);
   for (const std::string& error : loaded.errors)
     if (!error.starts_with("f.toml:")) std::abort();
+  const auto masked = sluice::config::mask_passwords(text, size / 2);
+  if (masked.at > masked.text.size()) std::abort();
   try {
     if (sluice::sql::parse_named("f.sql", text).empty()) std::abort();
   } catch (const sluice::Fault& fault) {

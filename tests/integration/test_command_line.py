@@ -115,7 +115,7 @@ FILE:2:11: lock.backend: redlock:// takes an odd number of masters, three or mor
   backend = "redlock://a:1,b:2"
             ^
 FILE:4:11: id.backend: 'etcd' is no store; expected sqlite, database:NAME, redis://HOST:PORT, zookeeper://HOST:PORT,HOST:PORT/ROOT or worker:N
-  backend = "etcd://:secret@a:1"
+  backend = "etcd://:***@a:1"
             ^
 2 errors
 """)
@@ -138,13 +138,33 @@ FILE:4:11: id.backend: 'etcd' is no store; expected sqlite, database:NAME, redis
                 code, _, err = self.check(text + "\n")
                 self.assertEqual(code, 1)
                 self.assertIn(words, err)
-                self.assertIn("\n  " + text.splitlines()[1] + "\n", err)
+                self.assertIn("\n  " + text.splitlines()[1].replace(":p@", ":***@") + "\n", err)
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as f:
             f.write('[id]\nbackend = "worker:x"\n')
             f.flush()
             code, _, err = sluice("serve", "-c", f.name)
             self.assertEqual(code, 1)
             self.assertIn(f"{f.name}:2:11: id.backend: 'worker:x' names no worker id", err)
+
+    def test_the_line_that_is_shown_has_no_password(self):
+        for line, shown, words in [
+                ('url = "oracle://app:hunter2@db/x"', 'url = "oracle://app:***@db/x"\n        ^', "FILE:2:7: [database.a]: url 'oracle:...' names no engine"),
+                ('url = "postgresql://app:hun%zzter2@db/x"', 'url = "postgresql://app:***@db/x"\n        ^', "FILE:2:7: [database.a]: not a PostgreSQL connection string: "),
+                ('url = "postgresql://db/x?password=hunter2&nonsense=1"', 'url = "postgresql://db/x?password=***', 'invalid URI query parameter: "nonsense"'),
+                ('url = "mariadb://app:hunter2@db/x" nonsense', 'url = "mariadb://app:***@db/x" nonsense\n                                 ^', "FILE:2:36: "),
+                ('url = "mariadb://app:hunter2@db/x', 'url = "mariadb://app:***@db/x\n', "FILE:2:"),
+                ('url = mariadb://app:hunter2@db/x', 'url = mariadb://app:***@db/x\n', "FILE:2:"),
+                ('max_lag_ms = "mariadb://app:hunter2@db/x"', 'max_lag_ms = "mariadb://app:***@db/x"\n               ^', "must be an integer, not 'mariadb://app:***@db/x'")]:
+            for command in (["check"], ["serve", "-c"]):
+                with self.subTest(line=line, command=command), tempfile.NamedTemporaryFile("w", suffix=".toml") as f:
+                    f.write(f"[database.a]\n{line}\n")
+                    f.flush()
+                    code, out, err = sluice(*command, f.name)
+                    err = err.replace(f.name, "FILE")
+                    self.assertEqual((code, out), (1, ""))
+                    self.assertIn(words, err)
+                    self.assertIn(f"\n  {shown}", err)
+                    self.assertNotIn("ter2", err)
 
     def test_named_statements_are_held_to_what_they_say(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -47,6 +47,8 @@ Options parse(const std::string& url) {
     std::string why = problem ? problem : "out of memory";
     PQfreemem(problem);
     while (!why.empty() && why.back() == '\n') why.pop_back();
+    // libpq quotes what it stumbled over, which may be the password; the name of a parameter is none.
+    if (!why.starts_with("invalid URI query parameter")) why = why.substr(0, why.find(": \""));
     throw std::runtime_error("not a PostgreSQL connection string: " + why);
   }
   return options;
