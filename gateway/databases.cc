@@ -11,6 +11,7 @@
 #include "handlers/sql/postgres/engine.h"
 #include "handlers/sql/postgres/listener.h"
 #include "handlers/sql/sqlite/backend.h"
+#include "rpc/password_file.h"
 
 namespace sluice {
 namespace {
@@ -35,24 +36,28 @@ std::unique_ptr<sql::Backend> sqlite_at(const config::Settings& settings, const 
   return std::make_unique<sql::sqlite::Sqlite>(std::move(own));
 }
 
+struct Opened {
+  std::unique_ptr<sql::cluster::Engine> engine;
+  Hosts hosts;
+  std::string login;  // all that is needed to log in, of which libpq keeps the content of a passfile to itself
+};
+
 // An engine is one line.
-std::unique_ptr<sql::cluster::Engine> engine_at(const std::string& url, sql::cluster::AnswerLimits limits, Hosts& hosts) {
-  if (url.starts_with("postgresql://") || url.starts_with("postgres://")) {
-    hosts = sql::postgres::Postgres::hosts(url);
-    return std::make_unique<sql::postgres::Postgres>(url, limits);
-  }
+Opened engine_at(const std::string& url, sql::cluster::AnswerLimits limits) {
+  if (url.starts_with("postgresql://") || url.starts_with("postgres://")) return {std::make_unique<sql::postgres::Postgres>(url, limits), sql::postgres::Postgres::hosts(url), url};
   if (url.starts_with("mariadb://")) {
     auto read = sql::mariadb::read_url(url);
-    hosts = std::move(read.hosts);
-    return std::make_unique<sql::mariadb::MariaDb>(std::move(read.login), limits);
+    std::string login = url;
+    if (!read.password_file.empty()) login += "\n" + (read.login.password = read_password_file(read.password_file));
+    return {std::make_unique<sql::mariadb::MariaDb>(std::move(read.login), limits), std::move(read.hosts), std::move(login)};
   }
   throw std::runtime_error("url '" + url.substr(0, url.find(':')) + ":...' names no engine; expected sqlite:FILE, postgresql://... or mariadb://...");
 }
 
-std::unique_ptr<sql::cluster::Engine> engine_of(const std::string& url, sql::cluster::AnswerLimits limits, Hosts& hosts) {
-  auto engine = engine_at(url, limits, hosts);
-  if (hosts.size() > 63) throw std::runtime_error("url names " + std::to_string(hosts.size()) + " nodes; at most 63 are served");
-  return engine;
+Opened engine_of(const std::string& url, sql::cluster::AnswerLimits limits) {
+  auto opened = engine_at(url, limits);
+  if (opened.hosts.size() > 63) throw std::runtime_error("url names " + std::to_string(opened.hosts.size()) + " nodes; at most 63 are served");
+  return opened;
 }
 
 std::vector<std::int64_t> read_weights(const std::vector<std::string>& texts, const Hosts& hosts) {
@@ -80,11 +85,12 @@ std::unique_ptr<sql::Backend> open(const std::string& name, const config::Databa
   own.answer = {static_cast<std::int64_t>(settings.sqlite.writer.answer.rows), settings.sqlite.writer.answer.answer_bytes};
   own.longest_transaction = settings.sqlite.writer.longest_transaction;
   own.secret = secret_of(database);
-  own.fallback_secret = database.url;  // what every gateway of this database has anyway
   own.split = config::read_split(database.split).value_or(sql::Split{});
-  auto engine = engine_of(database.url, own.answer, own.hosts);
+  auto opened = engine_of(database.url, own.answer);
+  own.hosts = std::move(opened.hosts);
+  own.fallback_secret = std::move(opened.login);  // what every gateway of this database has anyway
   own.weights = read_weights(database.weights, own.hosts);
-  auto cluster = std::make_unique<sql::cluster::Cluster>(std::move(engine), std::move(own), home, workers);
+  auto cluster = std::make_unique<sql::cluster::Cluster>(std::move(opened.engine), std::move(own), home, workers);
   home.post([cluster = cluster.get()] { cluster->start(); });
   return cluster;
 }
@@ -104,13 +110,12 @@ std::unique_ptr<sql::Listener> listener_of(const config::Settings& settings, con
 }
 
 void check_url(const std::string& url) {
-  Hosts hosts;
-  if (!url.starts_with("sqlite:")) engine_of(url, {}, hosts);
+  if (!url.starts_with("sqlite:")) engine_of(url, {});
 }
 
 void check_weights(const config::Database& database) {
   Hosts hosts;
-  if (!database.url.starts_with("sqlite:")) engine_of(database.url, {}, hosts);
+  if (!database.url.starts_with("sqlite:")) hosts = engine_of(database.url, {}).hosts;
   read_weights(database.weights, hosts);
 }
 

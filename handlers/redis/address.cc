@@ -4,8 +4,9 @@
 
 #include <charconv>
 #include <cstring>
-#include <fstream>
 #include <stdexcept>
+
+#include "rpc/password_file.h"
 
 namespace sluice::redis {
 namespace {
@@ -16,13 +17,6 @@ int number(std::string_view text, int most, const char* what) {
   if (error != std::errc() || end != text.data() + text.size() || value < 0 || value > most)
     throw std::runtime_error(std::string(what) + " must be a number up to " + std::to_string(most) + ", not '" + std::string(text) + "'");
   return value;
-}
-
-std::string first_line(const std::string& file) {
-  std::ifstream in(file);
-  std::string line;
-  if (!std::getline(in, line)) throw std::runtime_error("the password file '" + file + "' cannot be read, or is empty");
-  return line;
 }
 
 }  // namespace
@@ -64,7 +58,7 @@ Url read_url(std::string_view scheme, std::string_view url) {
 }
 
 std::vector<Address> look_up(const Url& url) {
-  const std::string password = url.password_file.empty() ? url.password : first_line(url.password_file);
+  const std::string password = url.password_file.empty() ? url.password : read_password_file(url.password_file);
   std::vector<Address> all;
   for (const Url::Master& master : url.masters) {
     addrinfo hints{}, *found = nullptr;

@@ -1,6 +1,7 @@
 """id.* on a real Redis that writes everything down, several gateways on it; and id.redis, beside any store."""
 
 import contextlib
+import tempfile
 import unittest
 
 import id_cases
@@ -43,6 +44,14 @@ class Stamps(IdCase):
         self.assertLess(abs((first >> 32) - seconds), 5)
         self.assertLess(first, second)
         self.assertEqual(int(proxy(self.servers[1]).id.redis("b")) & 0xFFFFFFFF, 0)
+
+    def test_the_password_may_stand_in_a_file(self):
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write("p ss word\n")
+            file.flush()
+            self.redis.do(0, "config", "set", "requirepass", "p ss word")
+            guarded = self.enterContext(Gateway(config=configured(f'redis = "redis://{self.redis.hosts()}?password_file={file.name}"\n'), probe=False))
+        self.assertGreater(int(proxy(guarded).id.redis("orders")), 0)
 
     def test_a_store_in_redis_serves_them_too(self):
         with World(self.redis, f"redis://{self.redis.hosts()}").gateway() as server:

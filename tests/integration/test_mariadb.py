@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -185,6 +186,15 @@ class Statements(ClusterCase):
         self.fault("only a read can be taken in parts", self.sql.open, "DELETE FROM event WHERE id = ''")
         self.fault("", self.sql.open, "SELEC")
         self.assertEqual(self.sql.fetch(self.sql.open(statement), 10000)["route"]["class"], "read")
+
+    def test_the_password_may_stand_in_a_file(self):
+        cluster.sql(cluster.primary, "CREATE USER guarded@127.0.0.1 IDENTIFIED BY 'p ss%41word'; GRANT ALL ON app.* TO guarded@127.0.0.1")
+        cluster.sync()
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write("p ss%41word\nnot this\n")
+            file.flush()
+            with Gateway(data=f"{cluster.url(user='guarded')}?password_file={file.name}") as gateway, proxy(gateway) as g:
+                self.assertRegex(g.sql.query("SELECT current_user()")["rows"][0][0], "^guarded@")
 
     def test_the_switch(self):
         self.addCleanup(self.sql.split, True)

@@ -47,7 +47,8 @@ std::pair<std::string, std::string> read_host(std::string_view text) {
   return {std::string(host), std::string(port)};
 }
 
-void read_option(Login& login, std::string_view option) {
+void read_option(Url& url, std::string_view option) {
+  Login& login = url.login;
   const std::string_view name = until(option, '=');
   const std::string value = decode(option);
   if (name == "tls" && (value == "on" || value == "off"))
@@ -56,8 +57,10 @@ void read_option(Login& login, std::string_view option) {
     login.tls_ca = value;
   else if (name == "tls_fingerprint")
     login.tls_fingerprint = value;
+  else if (name == "password_file" && !value.empty())
+    url.password_file = value;
   else
-    throw std::runtime_error("not a MariaDB URL: the option '" + std::string(name) + "' is none of tls=on, tls=off, tls_ca=FILE, tls_fingerprint=HEX");
+    throw std::runtime_error("not a MariaDB URL: the option '" + std::string(name) + "' is none of password_file=FILE, tls=on, tls=off, tls_ca=FILE, tls_fingerprint=HEX");
 }
 
 }  // namespace
@@ -78,9 +81,11 @@ Url read_url(std::string_view text) {
   do {
     out.hosts.push_back(read_host(until(servers, ',')));
   } while (!servers.empty());
-  while (!options.empty()) read_option(out.login, until(options, '&'));
+  while (!options.empty()) read_option(out, until(options, '&'));
   if (!out.login.tls && (!out.login.tls_ca.empty() || !out.login.tls_fingerprint.empty()))
     throw std::runtime_error("not a MariaDB URL: tls_ca and tls_fingerprint need tls=on");
+  if (!out.password_file.empty() && !out.login.password.empty())
+    throw std::runtime_error("not a MariaDB URL: it has a password and a password_file; one of them is expected");
   return out;
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// The URL of a MariaDB database: mariadb://USER:PASSWORD@HOST:PORT,HOST:PORT/DATABASE?tls=on&tls_ca=FILE.
+// The URL of a MariaDB database: mariadb://USER:PASSWORD@HOST:PORT,HOST:PORT/DATABASE?password_file=FILE&tls=on&tls_ca=FILE.
 
 #include <string>
 #include <utility>
@@ -11,6 +11,7 @@ namespace sluice::sql::mariadb {
 
 struct Url {
   Login login;
+  std::string password_file;  // not read yet: its first line is the password then; "": the password stands in the URL
   std::vector<std::pair<std::string, std::string>> hosts;  // host and port of each node; [::1]:3306 for IPv6
 };
 

@@ -23,6 +23,13 @@ TEST(MariaUrl, TakesTls) {
   EXPECT_EQ(url.login.user, "");
 }
 
+TEST(MariaUrl, NamesAFileOfThePassword) {
+  const Url url = read_url("mariadb://app@db1/shop?password_file=/etc/pass%20word");
+  EXPECT_EQ(url.password_file, "/etc/pass word");
+  EXPECT_EQ(url.login.user, "app");
+  EXPECT_EQ(url.login.password, "");
+}
+
 TEST(MariaUrl, SaysWhatIsWrongWithoutThePassword) {
   auto refuse = [](std::string_view text) -> std::string {
     try {
@@ -37,8 +44,9 @@ TEST(MariaUrl, SaysWhatIsWrongWithoutThePassword) {
   EXPECT_EQ(refuse("mariadb://u:secret@/db"), "not a MariaDB URL: a host is missing; " + form);
   EXPECT_EQ(refuse("mariadb://u:secret@h:0/db"), "not a MariaDB URL: '0' is no port; " + form);
   EXPECT_EQ(refuse("mariadb://h:x/db"), "not a MariaDB URL: 'x' is no port; " + form);
-  EXPECT_EQ(refuse("mariadb://h/db?ssl=1"), "not a MariaDB URL: the option 'ssl' is none of tls=on, tls=off, tls_ca=FILE, tls_fingerprint=HEX");
+  EXPECT_EQ(refuse("mariadb://h/db?ssl=1"), "not a MariaDB URL: the option 'ssl' is none of password_file=FILE, tls=on, tls=off, tls_ca=FILE, tls_fingerprint=HEX");
   EXPECT_EQ(refuse("mariadb://h/db?tls_ca=x"), "not a MariaDB URL: tls_ca and tls_fingerprint need tls=on");
+  EXPECT_EQ(refuse("mariadb://u:secret@h/db?password_file=x"), "not a MariaDB URL: it has a password and a password_file; one of them is expected");
 }
 
 }  // namespace
