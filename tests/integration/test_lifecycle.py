@@ -129,9 +129,14 @@ class Systemd(unittest.TestCase):
                 gateway.terminate()
                 supervisor.wait_for("STOPPING=1")
 
+    UNIT = os.path.join(os.environ["SLUICE_SOURCE"], "packaging/sluice.service")
+
+    def test_the_unit_leaves_no_secrets_in_core_files(self):
+        with open(self.UNIT) as f:
+            self.assertIn("\nLimitCORE=0\n", f.read())
+
     def test_the_unit_exposes_little(self):
-        unit = os.path.join(os.environ["SLUICE_SOURCE"], "packaging/sluice.service")
-        told = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--no-pager", unit], capture_output=True, text=True, timeout=60)
+        told = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--no-pager", self.UNIT], capture_output=True, text=True, timeout=60)
         exposure = float(re.search(r"exposure level for sluice.service: ([\d.]+)", told.stdout)[1])
         self.assertLessEqual(exposure, 1.5)
 
