@@ -50,10 +50,17 @@ bool Dispatcher::shows(const Method& method, const Principal* caller) const noex
 
 void Dispatcher::call(Call& call, Reply reply) const {
   const Method* method = find(call.method);
-  if (!method) return reply(unknown(call.method, *this, reply.principal().get()));
+  if (!method) {
+    missed(call.method, call.transport, reply.principal().get());
+    return reply(unknown(call.method, *this, reply.principal().get()));
+  }
   if (!guard_) return admitted(*method, call, std::move(reply));
   Reply guarded = guard_->admit(*method, call, std::move(reply));
   if (guarded) admitted(*method, call, std::move(guarded));
+}
+
+void Dispatcher::missed(std::string_view method, std::string_view transport, const Principal* caller) const {
+  if (guard_) guard_->missed(method, transport, caller);
 }
 
 void Dispatcher::admitted(const Method& wanted, Call& call, Reply reply) const {

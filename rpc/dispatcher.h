@@ -31,6 +31,9 @@ class Dispatcher {
   const Method* find(std::string_view name, const Principal*) const noexcept;
   bool shows(const Method&, const Principal*) const noexcept;
 
+  // Tells the guard of a call that is not served; for transports that answer it in their own words, without call().
+  void missed(std::string_view method, std::string_view transport, const Principal*) const;
+
   // Runs the call; never throws. The reply is answered on the calling loop, at once or later.
   void call(Call&, Reply) const;
 

@@ -12,6 +12,8 @@ using std::chrono::milliseconds;
 constexpr std::size_t kCached = 10'000;       // logins that are remembered
 constexpr std::size_t kHashed = 64 << 10;     // bytes of arguments that are hashed for the audit log
 constexpr std::size_t kLongest = 8 << 10;     // of an Authorization header
+constexpr std::int64_t kMisses = 20;          // lines a minute in the audit log of calls by one user of names that are not served
+constexpr std::size_t kShownName = 100;       // bytes of such a name there
 
 struct Basic {
   std::string name, password;
@@ -244,7 +246,7 @@ Reply Access::admit(const Method& method, const Call& call, Reply reply) {
   if (method.name == "system.multicall") return reply;  // what it calls comes here call by call, and is counted then
 
   const Role& role = user->role();
-  if (!user->usage().take(role.calls_per_s, reply.loop().now())) {
+  if (!user->usage().calls.take(role.calls_per_s, std::chrono::seconds(1), reply.loop().now())) {
     reply(slow_down(milliseconds(std::max<std::int64_t>(1, 1000 / role.calls_per_s)),
                     user->name() + " makes more than " + std::to_string(role.calls_per_s) + " calls a second (role calls_per_s)"));
     return {};
@@ -259,6 +261,20 @@ Reply Access::admit(const Method& method, const Call& call, Reply reply) {
   if (!journal_ && !limited) return reply;
   const bool hashed = journal_ && (writes || method.free_sql);
   return watch(std::move(reply), {std::move(user), method.name, call.transport, hashed ? hash_of(call.args) : std::string(), writes}, journal_.get());
+}
+
+void Access::missed(std::string_view method, std::string_view transport, const Principal* caller) {
+  const auto* user = static_cast<const User*>(caller);
+  if (!journal_ || !user) return;
+  // Who tries names out shows by the first of them: the rest is counted, so that he cannot fill the disk.
+  Usage& usage = user->usage();
+  if (!usage.misses.take(kMisses, std::chrono::minutes(1), Clock::now())) {
+    usage.unwritten.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  const std::int64_t unwritten = usage.unwritten.exchange(0, std::memory_order_relaxed);
+  journal_->add(audit_line(user->name(), method.substr(0, kShownName), transport, codes(Fault::Kind::no_such_method).name,
+                           unwritten ? ",\"unwritten\":" + std::to_string(unwritten) : ""));
 }
 
 }  // namespace sluice::access

@@ -27,6 +27,7 @@ class Access final : public Guard, public Authenticator {
   std::optional<Verdict> known(const Credentials&) override;
   void prove(const Credentials&, Loop&, UniqueFunction<void(Verdict)> then) override;
   Reply admit(const Method&, const Call&, Reply) override;
+  void missed(std::string_view method, std::string_view transport, const Principal*) override;
 
  private:
   struct State;

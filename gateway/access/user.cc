@@ -17,14 +17,13 @@ bool User::may_use(std::string_view database) const noexcept {
   return std::ranges::any_of(role_.databases, [&](const std::string& glob) { return matches(glob, database); });
 }
 
-bool Usage::take(std::int64_t per_s, Clock::time_point now_point) noexcept {
-  constexpr std::int64_t kSecond = 1'000'000'000;
-  if (per_s == 0) return true;
+bool Pace::take(std::int64_t most, std::chrono::nanoseconds time, Clock::time_point now_point) noexcept {
+  if (most == 0) return true;
   const std::int64_t now = std::chrono::duration_cast<std::chrono::nanoseconds>(now_point.time_since_epoch()).count();
   std::int64_t next = next_ns_.load(std::memory_order_relaxed);
   for (;;) {
-    const std::int64_t due = std::max(next, now) + kSecond / per_s;
-    if (due > now + kSecond) return false;
+    const std::int64_t due = std::max(next, now) + time.count() / most;
+    if (due > now + time.count()) return false;
     if (next_ns_.compare_exchange_weak(next, due, std::memory_order_relaxed)) return true;
   }
 }

@@ -12,15 +12,22 @@
 
 namespace sluice::access {
 
-// What a user has used of his limits. Shared by all of his logins, and kept over a reload.
-class Usage {
+// So many in a time, and no more. From any thread.
+class Pace {
  public:
-  // One call more: is it within `per_s`? A second's worth may come at once. Else nothing is counted. 0: no limit.
-  bool take(std::int64_t per_s, Clock::time_point now) noexcept;
-  std::atomic<std::int64_t> in_flight{0};
+  // One more: is it within `most` in each `time`? As many may come at once. Else nothing is counted. 0: no limit.
+  bool take(std::int64_t most, std::chrono::nanoseconds time, Clock::time_point now) noexcept;
 
  private:
-  std::atomic<std::int64_t> next_ns_{0};  // when the call after those so far would be due at an even pace
+  std::atomic<std::int64_t> next_ns_{0};  // when the one after those so far would be due at an even pace
+};
+
+// What a user has used of his limits. Shared by all of his logins, and kept over a reload.
+struct Usage {
+  Pace calls;
+  std::atomic<std::int64_t> in_flight{0};
+  Pace misses;  // calls of names that are not served, as far as they have lines in the audit log
+  std::atomic<std::int64_t> unwritten{0};  // those since that had none
 };
 
 class User final : public Principal {

@@ -47,7 +47,7 @@ const std::array kKeys{
         "listen on addresses beyond loopback although nobody is asked who he is"),
     KEY("access", "users", 0, 0, access.users, "the file that `sluice user` writes; empty: nobody is asked who he is, and everybody may call everything"),
     KEY("access", "anonymous", 0, 0, access.anonymous, "roles of callers who show nothing; none: they are refused"),
-    KEY("access", "audit", 0, 0, access.audit, "a file for a line of JSON for each write, denial and failed login; - for standard error; empty: none"),
+    KEY("access", "audit", 0, 0, access.audit, "a file for a line of JSON for each write, denial, failed login and call of an unknown name; - for standard error; empty: none"),
     KEY("access", "login_cached_ms", 0, kDay, access.login_cached_ms, "a password that was right is not checked again for so long"),
     KEY("access", "logins_waiting", 1, 10'000, access.logins_waiting, "passwords that wait to be checked; more are refused for a moment"),
     KEY("tls", "certificate", 0, 0, tls.certificate, "a file of the certificate for https:// and mtls:// listeners, and those that lead to its root, in PEM"),

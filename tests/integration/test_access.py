@@ -358,6 +358,28 @@ class Audit(Case):
         self.assertEqual(line["over"], "xmlrpc")
         self.assertNotIn("by query", json.dumps(audit()))  # no values
 
+    def test_who_tries_names_out_is_seen_and_does_not_fill_the_log(self):
+        path = f"{self.enterContext(tempfile.TemporaryDirectory())}/audit.log"
+        config = CONFIG.format(folder=folder.name).replace(f"{folder.name}/audit.log", path)
+        with Gateway(config=config) as other, xmlrpc.client.ServerProxy(other.url, headers=[("Authorization", "Bearer " + tokens["only_multicall"])]) as prober:
+            def lines(name):
+                with open(path) as f:
+                    return [line for line in map(json.loads, f) if (line["user"], line["outcome"]) == (name, "no_such_method")]
+            self.fault(-32601, prober.passwd)
+            self.fault(-32601, getattr(prober, "x" * 5000))
+            prober.system.multicall([{"methodName": f"guess{n}", "params": []} for n in range(500)])
+            with Client(other.endpoint) as anonymous, self.assertRaises(RemoteError):
+                anonymous("shadow")
+            wait_for(lambda: len(lines("only_multicall")) >= 20 and lines("anonymous"), "the lines")
+            self.assertEqual([line["method"] for line in lines("only_multicall")][:3], ["passwd", "x" * 100, "guess0"])
+            self.assertEqual([(line["method"], line["over"]) for line in lines("anonymous")], [("shadow", "zerorpc")])
+
+            def told_of_the_rest():
+                self.fault(-32601, prober.once_more)
+                return any(line.get("unwritten", 0) >= 400 for line in lines("only_multicall"))
+            wait_for(told_of_the_rest, "a line that says how many had none")
+            self.assertLess(len(lines("only_multicall")), 40)
+
     def test_no_line_for_a_read(self):
         as_user("all").sql.query("SELECT 'read this'")
         as_user("all").sql.execute("INSERT INTO city VALUES ('after')")

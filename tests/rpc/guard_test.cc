@@ -38,7 +38,8 @@ struct ByRight : Guard {
     reply(Fault(Fault::Kind::denied, "no"));
     return {};
   }
-  std::vector<std::string> asked;
+  void missed(std::string_view method, std::string_view, const Principal* caller) override { unknown.push_back((caller ? caller->name() : "nobody") + " " + std::string(method)); }
+  std::vector<std::string> asked, unknown;
 };
 
 struct GuardTest : testing::Test {
@@ -83,6 +84,16 @@ TEST_F(GuardTest, SeesTheCallsInsideAMulticall) {
   EXPECT_EQ(results.at(0), Value(Value::Array{1}));
   EXPECT_EQ(*results.at(1).find("faultCode"), Value(-32003));
   EXPECT_EQ(guard.asked, (std::vector<std::string>{"system.multicall", "pair.one", "pair.two"}));
+}
+
+TEST_F(GuardTest, IsToldOfNamesThatAreNotServed) {
+  EXPECT_EQ(std::get<Fault>(call("pair.three", {}, {"pair.one"})).kind(), Fault::Kind::no_such_method);
+  const Value inner(Value::Struct{{"methodName", "pair.four"}, {"params", Value::Array{}}});
+  const Value answer = std::get<Value>(call("system.multicall", {Value::Array{inner}}, {"system.multicall"}));
+  EXPECT_EQ(*answer.get_if<Value::Array>()->at(0).find("faultCode"), Value(-32601));
+  call("pair.one", {}, {"pair.one"});
+  call("pair.two", {}, {"pair.one"});
+  EXPECT_EQ(guard.unknown, (std::vector<std::string>{"ann pair.three", "ann pair.four"}));
 }
 
 TEST_F(GuardTest, IntrospectionTellsACallerWhatHeMayCall) {

@@ -173,7 +173,10 @@ void Transport::run(Channel& channel, Value&& name, Value&& args) {
   if (auto* fault = std::get_if<Fault>(&method)) return channel.fail(*fault);
   auto& wanted = std::get<std::string>(method);
   const bool known = dispatcher_.find(wanted) != nullptr;
-  if (!known && !is_reserved(wanted)) return channel.fail(Fault(Fault::Kind::no_such_method, wanted));
+  if (!known && !is_reserved(wanted)) {
+    dispatcher_.missed(wanted, call_.transport, channel.principal().get());
+    return channel.fail(Fault(Fault::Kind::no_such_method, wanted));
+  }
   auto spread = spread_arguments(wanted, std::move(args));
   if (auto* fault = std::get_if<Fault>(&spread)) return channel.fail(*fault);
   auto& arguments = std::get<Value::Array>(spread);
@@ -184,7 +187,10 @@ void Transport::run(Channel& channel, Value&& name, Value&& args) {
   Reply reply(channel.shared_from_this());
   if (!known) {
     auto answer = call_builtin(wanted, arguments, dispatcher_, options_.name, channel.principal().get());
-    if (!answer) return reply(Fault(Fault::Kind::no_such_method, wanted));
+    if (!answer) {
+      dispatcher_.missed(wanted, call_.transport, channel.principal().get());
+      return reply(Fault(Fault::Kind::no_such_method, wanted));
+    }
     return std::visit([&](auto& one) { reply(std::move(one)); }, *answer);
   }
   call_.method = std::move(wanted);

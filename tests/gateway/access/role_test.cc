@@ -72,19 +72,19 @@ TEST(User, MayCallWhatAPatternListsAndHisStatementsAllow) {
   EXPECT_EQ(may("write"), "sql.execute sql.query sql.status ");
 }
 
-TEST(Usage, LetsASecondsWorthComeAtOnceAndThenKeepsThePace) {
-  Usage usage;
+TEST(Pace, LetsATimesWorthComeAtOnceAndThenKeepsThePace) {
+  Pace pace;
   const auto start = Clock::now();
   auto taken = [&](Clock::time_point at) {
     int count = 0;
-    while (usage.take(10, at)) ++count;
+    while (pace.take(10, std::chrono::seconds(1), at)) ++count;
     return count;
   };
   EXPECT_EQ(taken(start), 10);
   EXPECT_EQ(taken(start + std::chrono::milliseconds(100)), 1);
   EXPECT_EQ(taken(start + std::chrono::milliseconds(600)), 5);
   EXPECT_EQ(taken(start + std::chrono::hours(1)), 10);  // what was not used is not saved up
-  for (int i = 0; i < 1000; ++i) EXPECT_TRUE(usage.take(0, start));
+  for (int i = 0; i < 1000; ++i) EXPECT_TRUE(pace.take(0, std::chrono::seconds(1), start));
 }
 
 }  // namespace
