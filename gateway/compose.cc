@@ -215,22 +215,26 @@ void Gateway::reload() {
   });
 }
 
-// Users and roles are taken over; the rest is told of, as it would need other listeners, threads or databases.
+// Certificates, users and roles are taken over, all or none of them; the rest is told of, as it would need other listeners, threads or databases.
 void Gateway::take_over(config::Settings fresh) {
-  bool whole = true;
+  std::vector<const config::Key*> stay;
   for (const config::Key& key : config::keys()) {
     const bool live = key.section == "access" && key.name != "audit" && !(key.name == "users" && (settings_.access.users.empty() || fresh.access.users.empty()));
     if (live || key.get(settings_) == key.get(fresh)) continue;
-    std::cerr << "sluice: " << key.full() << " is another now; that needs a restart\n";
-    whole = false;
+    stay.push_back(&key);
   }
+  std::vector<UniqueFunction<void()>> steps;
   try {
-    for (const auto& tls : tls_) tls->reload();
-    if (access_ && !fresh.access.users.empty()) access_->reload(std::move(fresh.access));
-    std::cerr << "sluice: reloaded" << (whole ? "" : ", as far as it can be without a restart") << std::endl;
+    for (const auto& tls : tls_) steps.push_back(tls->prepare_reload());
+    if (access_ && !fresh.access.users.empty()) steps.push_back(access_->prepare_reload(std::move(fresh.access)));
   } catch (const std::exception& error) {
     std::cerr << "sluice: " << error.what() << "; everything stays as it was" << std::endl;
+    return;
   }
+  // All of it was read and is well: only now anything changes.
+  for (auto& step : steps) step();
+  for (const config::Key* key : stay) std::cerr << "sluice: " << key->full() << " is another now; that needs a restart\n";
+  std::cerr << "sluice: reloaded" << (stay.empty() ? "" : ", as far as it can be without a restart") << std::endl;
 }
 
 }  // namespace sluice

@@ -118,12 +118,16 @@ std::shared_ptr<Access::State> Access::make_state(Settings settings, MissingFile
   return state;
 }
 
-void Access::reload(Settings settings) {
+UniqueFunction<void()> Access::prepare_reload(Settings settings) {
   // It was there, or it would be no reload: a file that is being replaced must not lock everyone out.
   auto fresh = make_state(std::move(settings), MissingFile::refused);
-  if (journal_) journal_->reopen();
-  std::lock_guard lock(mutex_);
-  state_ = std::move(fresh);
+  UniqueFunction<void()> reopen;
+  if (journal_) reopen = journal_->prepare_reopening();
+  return [this, fresh = std::move(fresh), reopen = std::move(reopen)]() mutable {
+    if (reopen) reopen();
+    std::lock_guard lock(mutex_);
+    state_ = std::move(fresh);
+  };
 }
 
 std::shared_ptr<Access::State> Access::state() {

@@ -21,8 +21,9 @@ class Access final : public Guard, public Authenticator {
   Access(const Dispatcher&, Workers&, Settings);
   ~Access() override;
 
-  // Throws like the constructor, and then everything stays as it was. Passwords have to be shown anew; what is in use is kept.
-  void reload(Settings);
+  // Reads everything and throws like the constructor; what is answered puts it in place, and cannot fail. Passwords have to be
+  // shown anew then; what is in use is kept.
+  UniqueFunction<void()> prepare_reload(Settings);
 
   std::optional<Verdict> known(const Credentials&) override;
   void prove(const Credentials&, Loop&, UniqueFunction<void(Verdict)> then) override;

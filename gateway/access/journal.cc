@@ -10,8 +10,13 @@
 
 namespace sluice::access {
 
-Journal::Journal(std::string file) : file_(std::move(file)), fd_(open()) {
-  if (fd_ < 0) throw std::runtime_error("the audit log " + file_ + " cannot be opened: " + std::strerror(errno) + " (access.audit)");
+Journal::File::File(const std::string& name) : fd(name == "-" ? ::dup(STDERR_FILENO) : ::open(name.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640)) {
+  if (fd < 0) throw std::runtime_error("the audit log " + name + " cannot be opened: " + std::strerror(errno) + " (access.audit)");
+}
+
+Journal::File::~File() { ::close(fd); }
+
+Journal::Journal(std::string name) : name_(std::move(name)), file_(std::make_unique<File>(name_)) {
   thread_ = std::thread([this] { work(); });
 }
 
@@ -22,11 +27,6 @@ Journal::~Journal() {
   }
   changed_.notify_one();
   thread_.join();
-  if (fd_ >= 0) ::close(fd_);
-}
-
-int Journal::open() const {
-  return file_ == "-" ? ::dup(STDERR_FILENO) : ::open(file_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 }
 
 void Journal::add(std::string line) {
@@ -42,28 +42,30 @@ void Journal::add(std::string line) {
   changed_.notify_one();
 }
 
-void Journal::reopen() {
-  {
-    std::lock_guard lock(mutex_);
-    reopen_ = true;
-  }
-  changed_.notify_one();
+UniqueFunction<void()> Journal::prepare_reopening() {
+  return [this, file = std::make_unique<File>(name_)]() mutable {
+    {
+      std::lock_guard lock(mutex_);
+      fresh_ = std::move(file);
+    }
+    changed_.notify_one();
+  };
 }
 
 void Journal::work() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [this] { return stopping_ || reopen_ || !waiting_.empty(); });
+    changed_.wait(lock, [this] { return stopping_ || fresh_ || !waiting_.empty(); });
     auto lines = std::exchange(waiting_, {});
     const std::size_t lost = std::exchange(lost_, 0);
-    const bool reopen = std::exchange(reopen_, false), stopping = stopping_;
+    auto fresh = std::exchange(fresh_, nullptr);
+    const bool stopping = stopping_;
     lock.unlock();
     std::string text;
     for (const std::string& line : lines) text.append(line).append("\n");
     if (lost) text += "{\"lost_lines\":" + std::to_string(lost) + "}\n";
     write(text);
-    if (reopen)
-      if (const int fresh = open(); fresh >= 0) ::close(std::exchange(fd_, fresh));
+    if (fresh) file_ = std::move(fresh);
     lock.lock();
     if (stopping && waiting_.empty()) return;
   }
@@ -72,7 +74,7 @@ void Journal::work() {
 // A full disk must not end the gateway, nor hold up its calls: these lines are lost.
 void Journal::write(const std::string& text) {
   for (std::size_t done = 0; done < text.size();) {
-    const ssize_t n = ::write(fd_, text.data() + done, text.size() - done);
+    const ssize_t n = ::write(file_->fd, text.data() + done, text.size() - done);
     if (n > 0)
       done += static_cast<std::size_t>(n);
     else if (errno != EINTR)

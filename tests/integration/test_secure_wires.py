@@ -185,6 +185,68 @@ class Https(unittest.TestCase):
         self.assertEqual(subprocess.run([SLUICE, "call", https, "add", "3", "4"], capture_output=True, timeout=60).returncode, 3)  # an unknown authority
 
 
+class Reload(unittest.TestCase):
+    def test_a_reload_takes_everything_or_nothing(self):
+        place = self.enterContext(tempfile.TemporaryDirectory(prefix="sluice-reload-"))
+        os.mkdir(f"{place}/logs")
+        users, url = f"{place}/users", f"https://127.0.0.1:{free_port()}"
+        config = CONFIG.replace("{folder}/users", users).replace("{folder}/server", "{folder}/changing").replace("[tls]", f'audit = "{place}/logs/audit.log"\n[tls]')
+        certificate("changing", "ca")
+        run(SLUICE, "user", "add", "early", "--role", "adder", "--token", "--users", users)
+        own = Gateway("--xmlrpc", url, config=config.format(folder=folder.name))
+        self.addCleanup(own.stop)
+        told = []
+        threading.Thread(target=lambda: told.extend(iter(own.process.stderr.readline, "")), daemon=True).start()
+
+        def reload():
+            before = len(told)
+            own.process.send_signal(signal.SIGHUP)
+            wait_for(lambda: any("reloaded" in line or "as it was" in line for line in told[before:]), "the gateway to tell of the reload")
+            return "".join(told[before:])
+
+        def serial():
+            with socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), 20) as raw, context().wrap_socket(raw, server_hostname="127.0.0.1") as tls:
+                return tls.getpeercert()["serialNumber"]
+
+        def read(path):
+            with open(path) as f:
+                return f.read()
+
+        def write(path, text):
+            with open(path, "w") as f:
+                f.write(text)
+
+        old = serial()
+        certificate("changing", "ca")
+        late = run(SLUICE, "user", "add", "late", "--role", "adder", "--token", "--users", users)
+        good_users, good_certificate = read(users), read(f"{folder.name}/changing.pem")
+
+        def nothing_changed():
+            self.assertEqual(serial(), old)
+            with self.assertRaises(xmlrpc.client.ProtocolError) as caught:
+                server(url, Authorization="Bearer " + late).add(3, 4)
+            self.assertEqual(caught.exception.errcode, 401)
+
+        write(users, good_users + "nonsense\n")
+        self.assertIn("users:4: expected NAME", reload())
+        nothing_changed()
+        os.remove(users)
+        self.assertIn("users: cannot be read", reload())
+        nothing_changed()
+        write(users, good_users)
+        write(f"{folder.name}/changing.pem", "nonsense")
+        self.assertIn("changing.pem is not a certificate in PEM", reload())
+        nothing_changed()
+        write(f"{folder.name}/changing.pem", good_certificate)
+        os.rename(f"{place}/logs", f"{place}/away")
+        self.assertIn("the audit log", reload())
+        nothing_changed()
+        os.rename(f"{place}/away", f"{place}/logs")
+        self.assertIn("reloaded", reload())
+        self.assertNotEqual(serial(), old)
+        self.assertEqual(server(url, Authorization="Bearer " + late).add(3, 4), 7)
+
+
 class Curve(unittest.TestCase):
     def call(self, *arguments):
         return subprocess.run([SLUICE, "call", "--timeout", "3", *arguments, curve, "add", "3", "4"], capture_output=True, text=True, timeout=60)

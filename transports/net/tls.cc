@@ -95,10 +95,11 @@ const std::string& TlsStream::peer() {
 
 Tls::Tls(Files files, bool client_required) : files_(std::move(files)), client_required_(client_required), context_(load()) {}
 
-void Tls::reload() {
-  auto fresh = load();
-  std::lock_guard lock(mutex_);
-  context_ = std::move(fresh);
+UniqueFunction<void()> Tls::prepare_reload() {
+  return [this, fresh = load()]() mutable {
+    std::lock_guard lock(mutex_);
+    context_ = std::move(fresh);
+  };
 }
 
 std::unique_ptr<TlsStream> Tls::accept(int fd) const {

@@ -8,6 +8,8 @@
 #include <mutex>
 #include <string>
 
+#include "rpc/function.h"
+
 struct ssl_st;
 struct ssl_ctx_st;
 
@@ -48,7 +50,8 @@ class Tls {
   // Throws std::runtime_error that names the file and what is wrong with it.
   Tls(Files, bool client_required);
 
-  void reload();  // reads the files anew, for connections to come; throws and changes nothing when they are broken
+  // Reads the files anew and throws when they are broken; what is answered puts them in place, for connections to come.
+  UniqueFunction<void()> prepare_reload();
   std::unique_ptr<TlsStream> accept(int fd) const;
 
  private:
