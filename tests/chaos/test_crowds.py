@@ -1,8 +1,10 @@
 """Numbers: ten thousand that are connected and silent, and calls without end; each gets its own answer, and none is lost.
 
-SLUICE_CROWD_CALLS says how many calls over each transport (500,000: a million in all), SLUICE_CROWD_SECONDS how long the silent are held.
+SLUICE_CROWD_CALLS says how many calls over each transport, half of them encrypted (500,000: a million in all), SLUICE_CROWD_SECONDS how long
+the silent are held.
 """
 
+import contextlib
 import http.client
 import itertools
 import multiprocessing
@@ -11,7 +13,10 @@ import random
 import resource
 import signal
 import socket
+import ssl
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -22,7 +27,7 @@ import zmq
 
 sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "tests/integration"))
 sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "examples/1_hello"))
-from gateway import Gateway
+from gateway import SLUICE, Gateway, free_port
 from zerorpc_client import Client
 
 CALLS = int(os.environ.get("SLUICE_CROWD_CALLS", "500000"))
@@ -133,9 +138,12 @@ class Idle(unittest.TestCase):
         self.crowd(zerorpc_peer, zerorpc_call, lambda gateway: Client(gateway.endpoint))
 
 
-def pipelined(port, calls, number, report):
-    """Echoes over HTTP, a hundred in one write; reports what came back wrong."""
-    with socket.create_connection(("127.0.0.1", port), 60) as peer:
+def pipelined(port, calls, number, report, authority=None):
+    """Echoes over HTTP, a hundred in one write, over TLS where there is a file of an authority; reports what came back wrong."""
+    with contextlib.ExitStack() as stack:
+        peer = stack.enter_context(socket.create_connection(("127.0.0.1", port), 60))
+        if authority:
+            peer = stack.enter_context(ssl.create_default_context(cafile=authority).wrap_socket(peer, server_hostname="127.0.0.1"))
         stream = peer.makefile("rb")
         for start in range(0, calls, 100):
             batch = range(start, min(start + 100, calls))
@@ -152,10 +160,13 @@ def pipelined(port, calls, number, report):
     report.put(None)
 
 
-def windowed(endpoint, calls, number, report):
-    """Echoes over zerorpc, two hundred in flight; reports what came twice, crossed or never."""
+def windowed(endpoint, calls, number, report, server_key=None):
+    """Echoes over zerorpc, two hundred in flight, over CURVE where there is a key of the server; reports what came twice, crossed or never."""
     peer = zmq.Context().socket(zmq.DEALER)
     peer.linger, peer.rcvtimeo = 0, 60_000
+    if server_key:
+        peer.curve_serverkey = server_key.encode()
+        peer.curve_publickey, peer.curve_secretkey = zmq.curve_keypair()
     peer.connect(endpoint)
     waiting, sent = set(), 0
     while sent < calls or waiting:
@@ -175,11 +186,17 @@ def windowed(endpoint, calls, number, report):
 
 class Payloads(unittest.TestCase):
     def test_each_call_gets_its_own_answer_while_the_configuration_is_read_again_every_second(self):
-        with Gateway(config="") as gateway:
+        folder = self.enterContext(tempfile.TemporaryDirectory(prefix="sluice-crowd-"))
+        certificate, key = f"{folder}/server.pem", f"{folder}/server.key"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=Test",
+                        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate], check=True, capture_output=True)
+        server_key = subprocess.run([SLUICE, "keygen", f"{folder}/keys"], check=True, capture_output=True, text=True).stdout.strip()
+        https, curve = free_port(), f"tcp://127.0.0.1:{free_port()}"
+        config = f'[tls]\ncertificate = "{certificate}"\nkey = "{key}"\n[zerorpc]\ncurve_keys = "{folder}/keys"\n'
+        with Gateway("--xmlrpc", f"https://127.0.0.1:{https}", "--zerorpc", "curve+" + curve, config=config) as gateway:
             report = multiprocessing.Queue()
-            port, endpoint = gateway.port, gateway.endpoint
-            callers = [multiprocessing.Process(target=pipelined, args=(port, CALLS // 2, n, report)) for n in range(2)]
-            callers += [multiprocessing.Process(target=windowed, args=(endpoint, CALLS // 2, n, report)) for n in range(2)]
+            callers = [multiprocessing.Process(target=target, args=(where, CALLS // 2, number, report, proof)) for number, (target, where, proof) in enumerate([
+                (pipelined, gateway.port, None), (pipelined, https, certificate), (windowed, gateway.endpoint, None), (windowed, curve, server_key)])]
             for caller in callers:
                 caller.start()
             ended = threading.Event()
