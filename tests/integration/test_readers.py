@@ -150,8 +150,8 @@ class Reads:
 class Postgres(Reads, unittest.TestCase):
     prepare = (
         "CREATE FUNCTION wipe() RETURNS bigint LANGUAGE sql AS 'DELETE FROM kept; SELECT 1::bigint'",
-        # Calls itself harmless, and is taken for a read.
-        "CREATE FUNCTION sly() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT wipe()'",
+        # Calls itself harmless, and is taken for a read: what it calls stands nowhere in its body.
+        "CREATE FUNCTION sly() RETURNS bigint LANGUAGE plpgsql STABLE AS 'DECLARE n bigint; BEGIN EXECUTE ''SELECT wi'' || ''pe()'' INTO n; RETURN n; END'",
         "CREATE SEQUENCE numbers",
     )
     writes = ("SELECT wipe()", "SELECT sly()", "SELECT n FROM kept FOR UPDATE", "SELECT nextval('numbers')", "SELECT pg_advisory_xact_lock(7)")
