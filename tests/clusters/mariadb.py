@@ -32,8 +32,10 @@ COMMANDS = {
     "resume": ("resume", "NODE: go on applying"),
 }
 
+# A server that starts removes every temporary table from its tmpdir, whoever is using it: each has one of its own.
 CONFIGURATION = """[mariadbd]
 datadir = {folder}/data
+tmpdir = {folder}/tmp
 socket = {socket}
 pid-file = {folder}/server.pid
 log-error = {folder}/server.log
@@ -125,8 +127,10 @@ class MariaDB(Cluster):
         """An empty data folder, of which every node gets a copy."""
         template = self.folder / "template"
         if not (template / "mysql").exists():
-            self.run("rm", "-rf", template)
-            self.run(self.program("mariadb-install-db"), "--no-defaults", f"--datadir={template}", "--skip-test-db", "--auth-root-authentication-method=normal",
+            temporary = self.folder / "tmp"
+            self.run("rm", "-rf", template, temporary)
+            self.run("mkdir", temporary)
+            self.run(self.program("mariadb-install-db"), "--no-defaults", f"--datadir={template}", f"--tmpdir={temporary}", "--skip-test-db", "--auth-root-authentication-method=normal",
                      "--innodb-log-file-size=32M")
 
     def has_data(self, node):
@@ -135,7 +139,7 @@ class MariaDB(Cluster):
     def make(self, node):
         folder = self.node_folder(node)
         self.run("rm", "-rf", folder)
-        self.run("mkdir", folder)
+        self.run("mkdir", folder, folder / "tmp")
         self.run("cp", "-a", self.folder / "template", folder / "data")
         self.configure(node)
         self.start(node)

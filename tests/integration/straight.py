@@ -18,7 +18,7 @@ class PostgresSession:
             lib.silent = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p)(lambda context, text: None)
         self.connection = ctypes.c_void_p(self.lib.PQconnectdb(f"host=127.0.0.1 port={port} user={user} dbname={database} connect_timeout=5".encode()))
         if self.lib.PQstatus(self.connection):
-            raise RuntimeError(f"no connection to port {port}")
+            raise RuntimeError(f"no connection to port {port}: {self.lib.mysql_error(self.handle).decode()}")
         self.lib.PQsetNoticeProcessor(self.connection, self.lib.silent, None)
 
     def __enter__(self):
@@ -54,11 +54,12 @@ class MariaDbSession:
         if MariaDbSession.lib is None:
             lib = MariaDbSession.lib = ctypes.CDLL("libmariadb.so.3")
             lib.mysql_init.restype = lib.mysql_real_connect.restype = lib.mysql_store_result.restype = ctypes.c_void_p
+            lib.mysql_error.restype = ctypes.c_char_p
             lib.mysql_fetch_row.restype = ctypes.POINTER(ctypes.c_char_p)
         self.handle = ctypes.c_void_p(self.lib.mysql_init(None))
         multi_statements = 1 << 16
         if not self.lib.mysql_real_connect(self.handle, b"127.0.0.1", user.encode(), None, database.encode(), port, None, ctypes.c_ulong(multi_statements)):
-            raise RuntimeError(f"no connection to port {port}")
+            raise RuntimeError(f"no connection to port {port}: {self.lib.mysql_error(self.handle).decode()}")
 
     def __enter__(self):
         return self

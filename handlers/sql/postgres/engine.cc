@@ -48,7 +48,7 @@ Options parse(const std::string& url) {
     PQfreemem(problem);
     while (!why.empty() && why.back() == '\n') why.pop_back();
     // libpq quotes what it stumbled over, which may be the password; the name of a parameter is none.
-    if (!why.starts_with("invalid URI query parameter")) why = why.substr(0, why.find(": \""));
+    if (!why.starts_with("invalid URI query parameter")) why.resize(std::min(why.size(), why.find(": \"")));
     throw std::runtime_error("not a PostgreSQL connection string: " + why);
   }
   return options;
