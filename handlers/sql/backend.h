@@ -63,6 +63,8 @@ struct Options {
   // Nor is this: the caller's role lets him only read. The statement runs where the server itself refuses writes, on the
   // primary too, and what it refuses is only_reads().
   bool read_only = false;
+  // Nor is this: the gateway asks for itself. What it defines is no caller's matter, and it does not wait until that is learned.
+  bool own = false;
   // Of several statements: each sees what was committed before it began. Without it they see what the database's own default lets them.
   bool read_committed = false;
 };

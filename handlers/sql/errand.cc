@@ -7,6 +7,7 @@ void Errand::run(Backend& backend, Loop& home, Job job, Done done) {
   Work work{Reply(errand)};
   work.statements = std::move(job.statements);
   work.options = std::move(job.options);
+  work.options.own = true;
   work.expects_write = job.writes;
   // On the backend's thread: the outcome is laid down before the answer is posted, so that one hop brings both.
   work.done = [to = errand.get()](Outcome outcome, Reply reply) {

@@ -117,8 +117,8 @@ void Cluster::leave(const JobPtr& job) {
 
 void Cluster::answer(const JobPtr& job, Outcome outcome) {
   if (job->answered) return;
-  // Whoever has this answer may use what it defined, and is judged by what is known then.
-  if (job->attempts > 0 && std::exchange(job->defines, false)) {
+  // Whoever has this answer may use what it defined, and is judged by what is known then. The gateway's own tables are no caller's matter.
+  if (job->attempts > 0 && std::exchange(job->defines, false) && !job->work.options.own) {
     job->outcome = std::move(outcome);
     return learn(primary(), [this, job] {
       if (!job->answered) answer(job, std::move(*job->outcome));
