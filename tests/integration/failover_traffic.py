@@ -5,15 +5,11 @@ import threading
 import time
 import xmlrpc.client
 
-from gateway import wait_for
+from gateway import proxy, wait_for
 
 OUTCOME_UNKNOWN = -32013
 # Seconds that no read may take: less than an election does, more than a busy machine makes a caller wait for his turn.
 SLOWEST_READ = 3
-
-
-def proxy(gateway):
-    return xmlrpc.client.ServerProxy(gateway.url, allow_none=True, use_builtin_types=True)
 
 
 class Traffic:

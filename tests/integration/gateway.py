@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import xmlrpc.client
 
 SLUICE = os.environ["SLUICE_BINARY"]
 
@@ -20,6 +21,10 @@ def free_port():
             with contextlib.suppress(OSError):
                 s.bind(("127.0.0.1", port))
                 return port
+
+
+def proxy(gateway):
+    return xmlrpc.client.ServerProxy(gateway.url, allow_none=True, use_builtin_types=True)
 
 
 def wait_for(condition, what, seconds=20):

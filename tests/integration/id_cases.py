@@ -20,7 +20,7 @@ import xmlrpc.client
 
 sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "examples/1_hello"))
 sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
-from gateway import Gateway, wait_for  # noqa: E402
+from gateway import Gateway, proxy, wait_for  # noqa: E402
 from zerorpc_client import Client, RemoteError  # noqa: E402
 
 BLOCKS = int(os.environ.get("SLUICE_ID_BLOCKS", "250"))
@@ -78,10 +78,6 @@ def setUpModule():
 
 def fresh(name):
     return os.path.join(folder, f"{name}-{random.getrandbits(40)}")
-
-
-def proxy(server):
-    return xmlrpc.client.ServerProxy(server.url, allow_none=True, use_builtin_types=True)
 
 
 def ids(ranges):

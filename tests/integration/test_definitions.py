@@ -4,17 +4,12 @@ it through that gateway, within seconds for everybody else, and nothing of it ch
 import os
 import sys
 import unittest
-import xmlrpc.client
 
 sys.path.append(os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
 
 import mariadb
 import postgres
-from gateway import Gateway, wait_for
-
-
-def proxy(gateway):
-    return xmlrpc.client.ServerProxy(gateway.url, allow_none=True, use_builtin_types=True)
+from gateway import Gateway, proxy, wait_for
 
 
 class DefinitionCase(unittest.TestCase):

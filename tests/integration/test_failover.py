@@ -9,8 +9,8 @@ import xmlrpc.client
 sys.path.append(os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
 
 import postgres
-from failover_traffic import Traffic, proxy
-from gateway import Gateway, wait_for
+from failover_traffic import Traffic
+from gateway import Gateway, proxy, wait_for
 
 ROUNDS = 20
 

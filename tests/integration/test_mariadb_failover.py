@@ -10,8 +10,8 @@ import xmlrpc.client
 sys.path.append(os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
 
 import mariadb
-from failover_traffic import Traffic, proxy
-from gateway import Gateway, wait_for
+from failover_traffic import Traffic
+from gateway import Gateway, proxy, wait_for
 
 WRITE_LOST = -32014
 PACE = 0.01  # seconds between one caller's writes: each round a node copies and applies all of them anew

@@ -12,11 +12,7 @@ sys.path += [os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"), os.pat
 
 import postgres
 import zerorpc_client
-from gateway import Gateway, wait_for
-
-
-def proxy(gateway):
-    return xmlrpc.client.ServerProxy(gateway.url, allow_none=True, use_builtin_types=True)
+from gateway import Gateway, proxy, wait_for
 
 
 class OverZerorpc:
