@@ -14,7 +14,8 @@ Fault unknown(const std::string& name, const Dispatcher& dispatcher, const Princ
   for (const auto& [known, method] : dispatcher.methods())
     if (dispatcher.shows(method, caller)) names.push_back(known);
   std::string message = "method " + describe(Value(name)).substr(7) + " is not served here";  // without "string "
-  if (auto close = nearest(name, names); !close.empty()) message += "; did you mean '" + std::string(close) + "'?";
+  const auto close = nearest(name, names);
+  message += close.empty() ? "; system.listMethods lists those that are" : "; did you mean '" + std::string(close) + "'?";
   return Fault(Fault::Kind::no_such_method, message);
 }
 

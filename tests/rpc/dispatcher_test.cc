@@ -95,6 +95,10 @@ TEST_F(DispatcherTest, SuggestsTheNearestName) {
   EXPECT_STREQ(f.what(), "method 'toys.twcie' is not served here; did you mean 'toys.twice'?");
 }
 
+TEST_F(DispatcherTest, TellsWhereTheNamesAreWhenNoneIsNear) {
+  EXPECT_STREQ(fault("something.else").what(), "method 'something.else' is not served here; system.listMethods lists those that are");
+}
+
 TEST_F(DispatcherTest, SaysWhatIsMissing) {
   EXPECT_STREQ(fault("toys.twice").what(), "twice() missing 1 required positional argument: 'n'; expected twice(n: int)");
 }
