@@ -48,9 +48,10 @@ endfunction()
 # What scripts/test builds of the other presets.
 add_custom_target(asan_tests)
 add_custom_target(tsan_tests)
-add_custom_target(fuzz_targets)
+add_custom_target(fuzz_targets)  # part of asan_tests
+add_dependencies(asan_tests fuzz_targets)
 
-# sluice_fuzz(NAME SOURCE [LINK targets...]): a libFuzzer target in the fuzz preset; elsewhere a plain
+# sluice_fuzz(NAME SOURCE [LINK targets...]): a libFuzzer target in the asan preset; elsewhere a plain
 # program that runs the corpus in tests/fuzz/corpus/NAME once, as an ordinary test.
 if(SLUICE_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)
@@ -67,7 +68,6 @@ function(sluice_fuzz name source)
     add_executable(${name}_fuzz ${source} ${PROJECT_SOURCE_DIR}/tests/fuzz/replay.cc)
     add_test(NAME ${name}_corpus COMMAND ${name}_fuzz ${corpus})
     set_tests_properties(${name}_corpus PROPERTIES TIMEOUT 120 LABELS "unit;corpus")
-    add_dependencies(asan_tests ${name}_fuzz)
   endif()
   target_link_libraries(${name}_fuzz PRIVATE sluice_options ${ARG_LINK})
 endfunction()

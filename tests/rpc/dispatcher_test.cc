@@ -149,7 +149,7 @@ TEST_F(DispatcherTest, RefusesTwoMethodsOfOneName) {
 TEST_F(DispatcherTest, MulticallRunsEachCallAndKeepsFaultsApart) {
   Value::Array calls{Value::Struct{{"methodName", "toys.twice"}, {"params", Value::Array{1}}},
                      Value::Struct{{"methodName", "toys.none"}, {"params", Value::Array{}}},
-                     Value::Struct{{"methodName", "system.multicall"}, {"params", Value::Array{Value::Array{}}}}, Value(7)};
+                     Value::Struct{{"methodName", "system.multicall"}, {"params", Value::Array{Value(Value::Array{})}}}, Value(7)};
   Value answer = std::get<Value>(call("system.multicall", {Value(calls)}));
   auto& results = *answer.get_if<Value::Array>();
   ASSERT_EQ(results.size(), 4u);

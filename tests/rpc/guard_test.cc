@@ -79,7 +79,7 @@ TEST_F(GuardTest, RefusesWhoHasNoRightAndWhomNobodyVouchedFor) {
 
 TEST_F(GuardTest, SeesTheCallsInsideAMulticall) {
   auto one = [](const char* name) { return Value(Value::Struct{{"methodName", name}, {"params", Value::Array{}}}); };
-  const Value answer = std::get<Value>(call("system.multicall", {Value::Array{one("pair.one"), one("pair.two")}}, {"system.multicall", "pair.one"}));
+  const Value answer = std::get<Value>(call("system.multicall", {Value(Value::Array{one("pair.one"), one("pair.two")})}, {"system.multicall", "pair.one"}));
   const auto& results = *answer.get_if<Value::Array>();
   EXPECT_EQ(results.at(0), Value(Value::Array{1}));
   EXPECT_EQ(*results.at(1).find("faultCode"), Value(-32003));
@@ -89,7 +89,7 @@ TEST_F(GuardTest, SeesTheCallsInsideAMulticall) {
 TEST_F(GuardTest, IsToldOfNamesThatAreNotServed) {
   EXPECT_EQ(std::get<Fault>(call("pair.three", {}, {"pair.one"})).kind(), Fault::Kind::no_such_method);
   const Value inner(Value::Struct{{"methodName", "pair.four"}, {"params", Value::Array{}}});
-  const Value answer = std::get<Value>(call("system.multicall", {Value::Array{inner}}, {"system.multicall"}));
+  const Value answer = std::get<Value>(call("system.multicall", {Value(Value::Array{inner})}, {"system.multicall"}));
   EXPECT_EQ(*answer.get_if<Value::Array>()->at(0).find("faultCode"), Value(-32601));
   call("pair.one", {}, {"pair.one"});
   call("pair.two", {}, {"pair.one"});

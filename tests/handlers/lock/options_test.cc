@@ -47,7 +47,7 @@ TEST(LockOptions, WhatIsWrongIsNamed) {
       {{{"owner", std::string("a\0b", 3)}}, "acquire() option 'owner' must be UTF-8 without NUL"},
       {{{"zzzzzzzz", 1}}, "acquire() has no option 'zzzzzzzz'; it takes db, mode, owner, permits, session, ttl_ms and wait_ms"},
   };
-  for (const auto& [given, words] : cases) EXPECT_EQ(problem([&] { read_acquire("acquire", given, {}, true); }), words);
+  for (const auto& [given, words] : cases) EXPECT_EQ(problem([&given = given] { read_acquire("acquire", given, {}, true); }), words);
   EXPECT_EQ(problem([] { read_acquire("try", {{"wait_ms", 5}}, {}, false); }), "try() option 'wait_ms' must be from 0 to 0, not 5");
 }
 

@@ -103,8 +103,8 @@ TEST_F(SqliteTest, AFailureInTheBatchTakesNoNeighbourAlong) {
   });
   EXPECT_EQ(good, 200);
   EXPECT_EQ(bad, 200);
-  EXPECT_EQ(query("SELECT count(*) FROM t"), (Value::Array{Value::Array{200}}));
-  EXPECT_EQ(query("SELECT count(*) FROM r"), (Value::Array{Value::Array{0}}));
+  EXPECT_EQ(query("SELECT count(*) FROM t"), (Value::Array{Value(Value::Array{200})}));
+  EXPECT_EQ(query("SELECT count(*) FROM r"), (Value::Array{Value(Value::Array{0})}));
 }
 
 TEST_F(SqliteTest, ADeferredConstraintFailsItsOwnCommitAlone) {
@@ -120,7 +120,7 @@ TEST_F(SqliteTest, ADeferredConstraintFailsItsOwnCommitAlone) {
   });
   EXPECT_EQ(good, 90);
   EXPECT_EQ(bad, 90);
-  EXPECT_EQ(query("SELECT count(*), min(parent), max(parent) FROM child"), (Value::Array{Value::Array{90, 1, 1}}));
+  EXPECT_EQ(query("SELECT count(*), min(parent), max(parent) FROM child"), (Value::Array{Value(Value::Array{90, 1, 1})}));
 }
 
 TEST_F(SqliteTest, ManyWritersShareACommit) {
@@ -132,7 +132,7 @@ TEST_F(SqliteTest, ManyWritersShareACommit) {
   database.status([&](Value::Struct told) { status = std::move(told); });
   const Value& primary = status.find("nodes")->get_if<Value::Array>()->at(0);
   EXPECT_LT(*primary.find("commits")->get_if<std::int64_t>(), 16 * 40);
-  EXPECT_EQ(query("SELECT count(*) FROM t"), (Value::Array{Value::Array{640}}));
+  EXPECT_EQ(query("SELECT count(*) FROM t"), (Value::Array{Value(Value::Array{640})}));
 }
 
 TEST_F(SqliteTest, OthersWaitForATransactionAndSeeItWhole) {
@@ -141,11 +141,11 @@ TEST_F(SqliteTest, OthersWaitForATransactionAndSeeItWhole) {
   tx.tx = std::get<Result>(ask(&Sqlite::begin, {})).token;
   std::get<Result>(ask(&Sqlite::run, {{"INSERT INTO t VALUES (1)", {}}}, tx));
   auto neighbour = ask_later(&Sqlite::run, {{"UPDATE t SET n = n + 10", {}}});
-  EXPECT_EQ(query("SELECT count(*) FROM t"), (Value::Array{Value::Array{0}}));
+  EXPECT_EQ(query("SELECT count(*) FROM t"), (Value::Array{Value(Value::Array{0})}));
   std::get<Result>(ask(&Sqlite::run, {{"UPDATE t SET n = n * 2", {}}}, tx));
   std::get<Result>(ask(&Sqlite::commit, {}, tx));
   EXPECT_EQ(std::get<Result>(neighbour.get()).rows.at(0).affected, 1);
-  EXPECT_EQ(query("SELECT n FROM t"), (Value::Array{Value::Array{12}}));
+  EXPECT_EQ(query("SELECT n FROM t"), (Value::Array{Value(Value::Array{12})}));
   EXPECT_EQ(std::get<Fault>(ask(&Sqlite::commit, {}, tx)).kind(), Fault::Kind::conflict);
 }
 
@@ -166,7 +166,7 @@ TEST_F(SqliteTest, AWriteUnderALostLockIsRefusedAndLeavesNothing) {
   // A write that fails raises nothing: its token was never seen.
   EXPECT_TRUE(std::holds_alternative<Fault>(under("a", 99, {{"INSERT INTO nowhere VALUES (1)", {}}})));
   std::get<Result>(under("a", 19, {{"INSERT INTO t VALUES (20)", {}}}));
-  EXPECT_EQ(query("SELECT group_concat(n) FROM t"), (Value::Array{Value::Array{"17,17,19,19,1,20"}}));
+  EXPECT_EQ(query("SELECT group_concat(n) FROM t"), (Value::Array{Value(Value::Array{"17,17,19,19,1,20"})}));
 
   Options tx;
   tx.tx = std::get<Result>(ask(&Sqlite::begin, {})).token;
@@ -202,9 +202,9 @@ TEST_F(SqliteTest, AFullDiskFailsTheWriteAndHarmsNothing) {
   const Fault fault = refused("INSERT INTO t VALUES (zeroblob(8000000))");
   setrlimit(RLIMIT_FSIZE, &old);
   EXPECT_EQ(fault.kind(), Fault::Kind::sql_error);
-  EXPECT_EQ(query("SELECT x FROM t"), (Value::Array{Value::Array{"before"}}));
+  EXPECT_EQ(query("SELECT x FROM t"), (Value::Array{Value(Value::Array{"before"})}));
   execute("INSERT INTO t VALUES ('after')");
-  EXPECT_EQ(query("SELECT count(*) FROM t"), (Value::Array{Value::Array{2}}));
+  EXPECT_EQ(query("SELECT count(*) FROM t"), (Value::Array{Value(Value::Array{2})}));
 }
 
 TEST_F(SqliteTest, ValuesComeBackAsTheyWent) {
@@ -213,7 +213,7 @@ TEST_F(SqliteTest, ValuesComeBackAsTheyWent) {
   EXPECT_EQ(query("SELECT ?", Value::Array{DateTime(std::chrono::sys_days(std::chrono::year(2026) / 11 / 23) + std::chrono::milliseconds(1500))}).at(0),
             Value(Value::Array{"2026-11-23 00:00:01.500000"}));
   EXPECT_THROW(query("SELECT ?", Value::Array{std::numeric_limits<std::uint64_t>::max()}), Fault);
-  EXPECT_THROW(query("SELECT ?", Value::Array{Value::Array{}}), Fault);
+  EXPECT_THROW(query("SELECT ?", Value::Array{Value(Value::Array{})}), Fault);
 }
 
 }  // namespace

@@ -301,11 +301,11 @@ TEST_F(MariaLinkTest, FollowsATableThatChangesUnderAPreparedStatement) {
   answer(link, {statement("CREATE OR REPLACE TABLE t (a INT)")});
   answer(link, {statement("INSERT INTO t VALUES (1)")});
   auto rows = [&] { return Value(answer(link, {statement("SELECT * FROM t")}, Trip::Kind::read).rows[0].rows); };
-  EXPECT_EQ(rows(), Value(Value::Array{Value::Array{1}}));
+  EXPECT_EQ(rows(), Value(Value::Array{Value(Value::Array{1})}));
   answer(link, {statement("ALTER TABLE t ADD b TEXT DEFAULT 'b', MODIFY a TEXT")});
-  EXPECT_EQ(rows(), Value(Value::Array{Value::Array{"1", "b"}}));
+  EXPECT_EQ(rows(), Value(Value::Array{Value(Value::Array{"1", "b"})}));
   answer(link, {statement("ALTER TABLE t DROP a")});
-  EXPECT_EQ(rows(), Value(Value::Array{Value::Array{"b"}}));
+  EXPECT_EQ(rows(), Value(Value::Array{Value(Value::Array{"b"})}));
 }
 
 TEST_F(MariaLinkTest, ReadsACursorInPartsAndGivesTheConnectionBackClean) {

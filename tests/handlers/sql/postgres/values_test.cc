@@ -41,7 +41,7 @@ TEST(PostgresValues, parameters_carry_the_type_that_they_have) {
   EXPECT_THROW(encode(std::string("a\0b", 3)), Fault);
   EXPECT_THROW(encode(Extension{1, "x"}), Fault);
   Value deep = 1;
-  for (int i = 0; i < 1000; ++i) deep = Value::Array{std::move(deep)};
+  for (int i = 0; i < 1000; ++i) deep = Value::Array{Value(std::move(deep))};
   EXPECT_THROW(encode(deep), Fault);
 }
 
