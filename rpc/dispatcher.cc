@@ -6,20 +6,6 @@
 #include "rpc/nearest.h"
 
 namespace sluice {
-namespace {
-
-Fault unknown(const std::string& name, const Dispatcher& dispatcher, const Principal* caller) {
-  std::vector<std::string_view> names;
-  names.reserve(dispatcher.methods().size());
-  for (const auto& [known, method] : dispatcher.methods())
-    if (dispatcher.shows(method, caller)) names.push_back(known);
-  std::string message = "method " + describe(Value(name)).substr(7) + " is not served here";  // without "string "
-  const auto close = nearest(name, names);
-  message += close.empty() ? "; system.listMethods lists those that are" : "; did you mean '" + std::string(close) + "'?";
-  return Fault(Fault::Kind::no_such_method, message);
-}
-
-}  // namespace
 
 void Dispatcher::add(Handler& handler) {
   auto serve = [this](std::string name, Method method) {
@@ -49,11 +35,22 @@ bool Dispatcher::shows(const Method& method, const Principal* caller) const noex
   return !guard_ || (caller && caller->may_call(method));
 }
 
+Fault Dispatcher::no_such_method(std::string_view name, const Principal* caller) const {
+  std::vector<std::string_view> names;
+  names.reserve(methods_.size());
+  for (const auto& [known, method] : methods_)
+    if (shows(method, caller)) names.push_back(known);
+  std::string message = "method " + describe(Value(name)).substr(7) + " is not served here";  // without "string "
+  const auto close = nearest(name, names);
+  message += close.empty() ? "; system.listMethods lists those that are" : "; did you mean '" + std::string(close) + "'?";
+  return Fault(Fault::Kind::no_such_method, std::move(message));
+}
+
 void Dispatcher::call(Call& call, Reply reply) const {
   const Method* method = find(call.method);
   if (!method) {
     missed(call.method, call.transport, reply.principal().get());
-    return reply(unknown(call.method, *this, reply.principal().get()));
+    return reply(no_such_method(call.method, reply.principal().get()));
   }
   if (!guard_) return admitted(*method, call, std::move(reply));
   Reply guarded = guard_->admit(*method, call, std::move(reply));

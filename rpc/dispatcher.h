@@ -30,6 +30,8 @@ class Dispatcher {
   // For introspection: a caller is told of what he may call.
   const Method* find(std::string_view name, const Principal*) const noexcept;
   bool shows(const Method&, const Principal*) const noexcept;
+  // What who calls a name that is none is told: the name that he may have meant, of those that he may call.
+  Fault no_such_method(std::string_view name, const Principal*) const;
 
   // Tells the guard of a call that is not served; for transports that answer it in their own words, without call().
   void missed(std::string_view method, std::string_view transport, const Principal*) const;

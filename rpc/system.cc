@@ -130,7 +130,7 @@ std::vector<Method> System::methods() {
 
 const Method& System::known(const std::string& name, const Reply& reply) const {
   if (const Method* found = dispatcher_.find(name, reply.principal().get())) return *found;
-  throw Fault(Fault::Kind::no_such_method, "method '" + name + "' is not served here; system.listMethods lists those that are");
+  throw dispatcher_.no_such_method(name, reply.principal().get());
 }
 
 void System::list_methods(Answer<Value::Array> answer) const {
