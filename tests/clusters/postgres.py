@@ -69,8 +69,8 @@ class Postgres(Cluster):
         if self.run_as:
             os.chown(folder / "node.conf", folder.stat().st_uid, folder.stat().st_gid)
 
-    def upstream(self, node):
-        return f"host=127.0.0.1 port={self.node_port(self.primary)} user=postgres application_name=node{node}"
+    def upstream(self, node, of=None):
+        return f"host=127.0.0.1 port={self.node_port(self.primary if of is None else of)} user=postgres application_name=node{node}"
 
     def make_primary(self):
         folder = self.node_folder(0)
@@ -90,9 +90,14 @@ class Postgres(Cluster):
         self.run("rm", "-rf", folder)
         self.run(self.bin / "pg_basebackup", "-D", folder, "-d", self.upstream(node), "-X", "stream", "-c", "fast", "--no-sync")
         self.configure(node)
-        # What an earlier replica was told may have come along.
-        self.run("sh", "-c", f'printf "%s\\n" "primary_conninfo = \'{self.upstream(node)}\'" > {folder}/postgresql.auto.conf && touch {folder}/standby.signal')
+        self.make_standby(node, self.primary)
         self.start(node)
+
+    def make_standby(self, node, of):
+        """A node that is stopped is a replica when it starts."""
+        folder = self.node_folder(node)
+        # What an earlier replica was told may have come along.
+        self.run("sh", "-c", f'printf "%s\\n" "primary_conninfo = \'{self.upstream(node, of)}\'" > {folder}/postgresql.auto.conf && touch {folder}/standby.signal')
 
     def up(self):
         self.save()

@@ -69,8 +69,11 @@ class Traffic:
         while not self.stop.is_set():
             started = self.reading_since[gateway] = time.monotonic()
             # A replica that is made anew begins with nothing at all.
-            g.sql.query("SELECT round FROM event WHERE id = ?", ["write 0 1"], {"after": self.created})
-            self.slowest_read = max(self.slowest_read, time.monotonic() - started)
+            answer = g.sql.query("SELECT round FROM event WHERE id = ?", ["write 0 1"], {"after": self.created})
+            took = time.monotonic() - started
+            self.slowest_read = max(self.slowest_read, took)
+            if took > 1:
+                self.slow_reads.append(f"after {took:.1f} s: {answer['route']}")
 
     def watch(self, g, who, gateway):
         told = 0

@@ -48,6 +48,22 @@ class WithoutPrimary(unittest.TestCase):
                 self.assertEqual((answer["rows"], answer["route"]["role"]), ([[0]], "replica"))
 
 
+    def test_one_that_was_demoted_before_another_is_promoted_holds_up_no_reads(self):
+        with postgres.Postgres(fsync=False) as cluster, Gateway(data=cluster.url()) as gateway, proxy(gateway) as g:
+            written = g.sql.execute("CREATE TABLE event(id int PRIMARY KEY)")["token"]
+            cluster.sync()
+            cluster.stop(0)
+            cluster.make_standby(0, of=1)
+            cluster.start(0)
+            wait_for(lambda: all((n["state"], n["role"]) == ("up", "replica") for n in g.sql.topology()["nodes"]), "the gateway to see three replicas")
+            # Longer than a token is thought about whose history no primary tells.
+            until = time.monotonic() + 1
+            while time.monotonic() < until:
+                self.assertEqual(g.sql.query("SELECT count(*) FROM event", [], {"after": written, "timeout_ms": 1000})["rows"], [[0]])
+            cluster.promote(1)
+            g.sql.execute("INSERT INTO event VALUES (1)")
+
+
 class OldPrimary(unittest.TestCase):
     def setUp(self):
         self.cluster = postgres.Postgres(fsync=False)

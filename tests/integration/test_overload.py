@@ -1,8 +1,8 @@
 """More calls than can be served: short waits, prompt refusals, turns for all callers, and nothing that is refused for a burst."""
 
 import collections
-import contextlib
 import http.client
+import json
 import os
 import statistics
 import subprocess
@@ -25,7 +25,7 @@ def slow(rows):
     return f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) SELECT count(*) FROM n"
 
 
-Answer = collections.namedtuple("Answer", "name value took began")  # name: None, or the exception's; value: its message then
+Answer = collections.namedtuple("Answer", "name value took")  # name: None, or the exception's; value: its message then
 
 
 class Caller:
@@ -40,10 +40,10 @@ class Caller:
         self.began = {}
         self.answers = []
 
-    def ask(self, method, *args, at=None):
+    def ask(self, method, *args):
         self.sent += 1
         message_id = b"%032d" % self.sent
-        self.began[message_id] = time.monotonic() if at is None else at
+        self.began[message_id] = time.monotonic()
         self.socket.send_multipart([b"", msgpack.packb([{"message_id": message_id, "v": 3}, method, list(args)])])
 
     def take(self):
@@ -57,7 +57,7 @@ class Caller:
                 continue
             began = self.began.pop(header["response_to"])
             name, value = (args[0], args[1]) if name == "ERR" else (None, args[0])
-            self.answers.append(Answer(name, value, time.monotonic() - began, began))
+            self.answers.append(Answer(name, value, time.monotonic() - began))
 
     def wait(self, seconds=30):
         deadline = time.monotonic() + seconds
@@ -78,44 +78,6 @@ class Caller:
 
     def __exit__(self, *_):
         self.socket.close()
-
-
-def p99(times):
-    return sorted(times)[int(len(times) * 0.99)] if times else 0.0
-
-
-def open_loop(callers, a_second, seconds, statement, warm_up=0.0):
-    """Calls by the clock, whether or not they are answered. Returns (latencies of those that were served, of those refused), both from
-    the intended time on, of the calls after `warm_up`."""
-    poller = zmq.Poller()
-    for caller in callers:
-        poller.register(caller.socket, zmq.POLLIN)
-    start = time.monotonic()
-    for n in range(int(a_second * seconds)):
-        due = start + n / a_second
-        while (left := due - time.monotonic()) > 0:
-            for ready, _ in poller.poll(left * 1000):
-                next(c for c in callers if c.socket is ready).take()
-        callers[n % len(callers)].ask("sql.query", statement, at=due)
-    answers = [answer for caller in callers for answer in caller.wait() if answer.began >= start + warm_up]
-    return [a.took for a in answers if a.name is None], [a.took for a in answers if a.name is not None]
-
-
-def closed_loop(caller, outstanding, seconds, statement):
-    """Calls a second, with so many outstanding at any time."""
-    for _ in range(outstanding):
-        caller.ask("sql.query", statement)
-    began, served = time.monotonic(), 0
-    while time.monotonic() - began < seconds:
-        caller.socket.poll(100)
-        caller.take()
-        served += sum(a.name is None for a in caller.answers)
-        for _ in caller.answers:
-            caller.ask("sql.query", statement)
-        caller.answers.clear()
-    took = time.monotonic() - began
-    caller.wait()
-    return served / took
 
 
 class Overload(unittest.TestCase):
@@ -221,26 +183,32 @@ class Overload(unittest.TestCase):
                 self.assertLess(beside_it, 6 * alone + 0.01, f"{beside_it * 1000:.1f} ms beside 40 connections, {alone * 1000:.1f} ms alone")
 
     def test_at_twice_the_capacity_calls_are_served_soon_or_refused_at_once(self):
-        statement = slow(30_000)
-        with Gateway(config="[gateway]\nthreads = 1\n[sqlite]\nreaders = 1\n") as gateway:
-            callers = [Caller(gateway) for _ in range(50)]
-            with contextlib.ExitStack() as stack:
-                for caller in callers:
-                    stack.enter_context(caller)
-                # The machine is not ours alone, and we take our own part of it: what is promised is measured by bench/overload. Here
-                # it shows whether anything is shed at all; else the p99 would be that of a queue of four seconds.
-                for attempt in range(3):
-                    time.sleep(0.3)  # nobody asks for a while, and the crowd before is forgotten
-                    capacity = closed_loop(callers[0], 8, 1.5, statement)
-                    unloaded, _ = open_loop(callers, capacity / 4, 2, statement)
-                    served, refused = open_loop(callers, capacity * 2, 4, statement, warm_up=1.5)
-                    told = {"capacity": round(capacity), "unloaded p99 ms": round(p99(unloaded) * 1000, 1), "goodput": round(len(served) / 2.5),
-                            "p99 ms": round(p99(served) * 1000, 1), "refused": len(refused), "refusals' p99 ms": round(p99(refused) * 1000, 2)}
-                    print(told, flush=True)
-                    if len(served) / 2.5 >= 0.5 * capacity and p99(served) < 0.3 and refused and statistics.median(refused) < 0.01:
-                        break
-                else:
-                    self.fail(told)
+        pin = (lambda core: ["taskset", "-c", str(core)]) if os.cpu_count() > 1 else lambda _: []  # the crowd is not to take the gateway's time
+        with Gateway(config="[gateway]\nthreads = 1\n[sqlite]\nreaders = 1\n", wrap=pin(0)) as gateway, tempfile.NamedTemporaryFile("w", suffix=".xml") as body:
+            body.write(xmlrpc.client.dumps((slow(20_000),), "sql.query"))
+            body.flush()
+
+            def crowd(a_second, seconds):
+                """Calls by the clock, whether or not they are answered; 0: eight callers who wait for their answers."""
+                command = [*pin(1), os.path.join(os.environ["SLUICE_BUILD"], "overload_load"), str(gateway.port), body.name, str(a_second), str(seconds)]
+                return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+            # bench/overload measures what is promised: goodput 0.9 of the peak, p99 three times the unloaded one, refusals in less than 5 ms.
+            # A round that something else on this machine disturbed must not decide: the medians do, of rounds that each measure all.
+            rounds = []
+            while len(rounds) < 5:
+                capacity = crowd(0, 2)["goodput"]
+                unloaded, twice = crowd(capacity / 4, 2), crowd(capacity * 2, 3)
+                rounds.append((twice["goodput"] / capacity, twice["p99_ms"] / unloaded["p99_ms"], twice["refused_p99_ms"]))
+                goodput, slower, refusal = map(statistics.median, zip(*rounds))
+                print(f"{capacity:.0f} calls/s at most, p99 {unloaded['p99_ms']} ms; at twice that: {twice}", flush=True)
+                self.assertGreater(twice["refused"], 0)
+                self.assertLess(twice["failed"], 0.01 * twice["asked"])
+                if len(rounds) >= 3 and goodput >= 0.9 and slower <= 3 and refusal < 5:
+                    return
+            self.assertGreaterEqual(goodput, 0.85, rounds)
+            self.assertLess(slower, 4, rounds)
+            self.assertLess(refusal, 8, rounds)
 
 
 class RetryAfter(unittest.TestCase):

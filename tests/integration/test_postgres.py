@@ -132,6 +132,21 @@ class Statements(ClusterCase):
         self.assertEqual((second["route"]["role"], second["route"]["class"]), ("primary", "primary"))
         self.assertIn("would not run it as a read", second["route"]["why"])
 
+    def test_what_a_replica_cannot_do_for_once_is_its_own_again_afterwards(self):
+        self.sql.execute("CREATE TABLE ailing(ill boolean)")
+        self.sql.execute("INSERT INTO ailing VALUES (true)")
+        for code in ("XX000", "55000"):
+            self.sql.execute(f"CREATE OR REPLACE FUNCTION ail() RETURNS int STABLE LANGUAGE plpgsql AS "
+                             f"$$ BEGIN IF (SELECT ill FROM ailing) AND (pg_is_in_recovery() OR '{code}' = '55000') THEN RAISE EXCEPTION 'unwell' USING ERRCODE = '{code}'; END IF; RETURN 1; END $$")
+            ill = self.sql.execute("UPDATE ailing SET ill = true")["token"]
+            if code == "XX000":  # trouble of the replica's own: the primary answers meanwhile
+                self.assertEqual(self.sql.query("SELECT ail()", [], {"after": ill})["route"]["role"], "primary")
+            else:  # the primary says no as well: that is no reason to ask it alone from now on
+                self.fault("unwell", self.sql.query, "SELECT ail()", [], {"after": ill})
+            well = self.sql.execute("UPDATE ailing SET ill = false")["token"]
+            cluster.sync()
+            self.assertEqual(self.sql.query("SELECT ail()", [], {"after": well})["route"]["role"], "replica", code)
+
     def test_users_functions_are_what_the_catalogue_says(self):
         self.sql.execute("CREATE SEQUENCE IF NOT EXISTS hidden")
         self.sql.execute("CREATE OR REPLACE FUNCTION twice(n int) RETURNS int STABLE LANGUAGE sql AS 'SELECT 2 * n'")

@@ -181,6 +181,7 @@ double Cluster::others_ms(const Node& node) const {
 void Cluster::node_looked(Node& node) {
   hold_election();
   if (&node == primary()) lag_.primary_at(node.report().at, home_.now());
+  if (&node == primary() && node.report().primary) reigns(node.report());
   look_at_catalogue(node);
   if (!seal_) learn_secret();
   if (&node == primary() && node.report().history_fades && kept_history_of_ != node.report().origin) {
@@ -207,7 +208,7 @@ void Cluster::hold_election() {
   if (elected == primary_ || elected < 0) return;  // without another the old one stays: it may come back
   Node* before = primary();
   primary_ = elected;
-  newest_origin_ = std::max(newest_origin_, primary()->report().origin);
+  reigns(primary()->report());
   ++counters_.elections;
   lag_.clear();
   lag_.primary_at(primary()->report().at, home_.now());
@@ -215,6 +216,11 @@ void Cluster::hold_election() {
   learned_ = {};
   // What the old one was given and has not answered is not to be waited for.
   if (before) before->cut("another primary was promoted", false);
+}
+
+void Cluster::reigns(const Report& report) {
+  reign_ = report;
+  newest_origin_ = std::max(newest_origin_, report.origin);
 }
 
 // Parked until a node was looked at. Bounded by the number of calls at once.
@@ -348,7 +354,7 @@ void Cluster::status(UniqueFunction<void(Value::Struct)> done) {
     for (const auto& node : nodes_) all_reads += node->calls(Link::Use::read);
     Value::Array nodes;
     for (const auto& node : nodes_) {
-      const bool is_primary = node.get() == primary();
+      const bool is_primary = node.get() == primary() && node->report().primary;
       const std::uint64_t reads = node->calls(Link::Use::read);
       nodes.emplace_back(Value::Struct{
           {"node", node->name()},

@@ -73,6 +73,7 @@ class Cluster final : public Backend {
     bool checked = false;               // its freshness was asked together with it, once
     bool waited = false;                // for a replica to catch up
     bool parked = false;                // in waiting_
+    bool refused = false;               // by a replica, for what it is
     bool by_session = false;            // `wanted` is what its session wrote
     std::optional<Position> wanted;     // not older than that
     std::uint64_t tried = 0;            // nodes that broke under it, by bit
@@ -103,6 +104,7 @@ class Cluster final : public Backend {
   void node_looked(Node&);
   void node_gone(Node&);
   void hold_election();
+  void reigns(const Report&);
   void wait_for_node(const JobPtr&);
   void release_waiting();
   void sweep();
@@ -171,6 +173,7 @@ class Cluster final : public Backend {
   std::vector<std::unique_ptr<Node>> nodes_;
   std::vector<Candidate> candidates_;  // of pick(), kept for their memory
   int primary_ = -1;
+  Report reign_;                       // the primary's last report as one: demoted, it tells of no history
   std::uint32_t newest_origin_ = 0;
   Lag lag_;
   Sessions sessions_;

@@ -34,6 +34,7 @@ struct Failure {
   Fault fault{Fault::Kind::unavailable, ""};
   bool may_have_run = false;  // of `lost`: the statement was handed to the socket
   bool writes = false;        // of `refused`: because it would have written, not because of what a replica cannot do
+  bool of_node = false;       // of `refused`: by trouble of this node, it may be, not by what the statement is
 };
 
 struct AnswerLimits {
@@ -137,7 +138,7 @@ class Engine {
   virtual std::optional<Trip> learn() { return std::nullopt; }
 
   virtual Verdict classify(std::string_view statement) = 0;
-  // A replica refused a statement that was taken for a read: its text is for the primary from now on.
+  // A replica refused a statement that was taken for a read, and the primary ran it: its text is for the primary from now on.
   virtual void remember(std::string_view statement, Verdict) = 0;
 
   // Is what `wanted` names still part of the history that `primary` carries on?

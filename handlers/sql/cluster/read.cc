@@ -54,7 +54,7 @@ int Cluster::pick(const Job& job, bool must_be_fresh) {
     candidate.primary = &node == first;
     // A second primary is not read from: it tells another history. Neither is a replica that followed an ended timeline past its end.
     const bool strays = !candidate.primary && first && node.known() &&
-                        (node.report().primary || node.at().system != first->at().system || (engine_->origins_are_timelines() && node.report().origin != 0 && node.report().origin < first->report().origin && !reached(first->at(), node.at())));
+                        (node.report().primary || node.at().system != first->at().system || (engine_->origins_are_timelines() && node.report().origin != 0 && node.report().origin < reign_.origin && !reached(first->at(), node.at())));
     // The primary is what is left when nobody else will do: slow is better than not at all.
     const bool healthy = candidate.primary ? node.health().state() != Health::State::down : node.health().usable();
     candidate.usable = node.known() && healthy && !strays && !(job.tried >> i & 1);
@@ -75,7 +75,7 @@ void Cluster::read(const JobPtr& job) {
   if (job->wanted && first && !job->wanted->empty()) {
     if (job->wanted->system != first->at().system)
       return answer(job, Fault(Fault::Kind::bad_arguments, "'after' is a token of another database system than " + settings_.name + " is now"));
-    switch (engine_->judge(first->report(), *job->wanted)) {
+    switch (engine_->judge(reign_, *job->wanted)) {
       case Judgement::kept: break;
       case Judgement::lost:
         // Told only by a primary that was looked at since: its successor's writes are none of those that this one has heard of.
@@ -148,11 +148,11 @@ void Cluster::read_answered(const JobPtr& job, Node& node, bool check, Trip::Arr
         --job->attempts;
         return read(job);
       case Failure::Kind::refused:
-        // The net below the classifier: what a read-only server would not run is for the primary, now and from now on.
+        // The net below the classifier: what a read-only server would not run is for the primary; from now on, once that has run it.
         ++counters_.refused;
         if (job->work.options.read_only) return refused_reader(job, node, std::move(*failure));
         job->verdict = {Class::primary, node.name() + " would not run it as a read: " + failure->fault.message(), true};
-        engine_->remember(job->work.statements[0].text, job->verdict);
+        job->refused = !failure->of_node;
         job->read = false;
         return route(job);
       case Failure::Kind::retryable:

@@ -33,6 +33,7 @@ void Cluster::write(const JobPtr& job) {
 void Cluster::sent_write(const JobPtr& job, Node& node, Trip::Arrived arrived) {
   if (job->answered) return;
   if (auto* failure = std::get_if<Failure>(&arrived)) return write_failed(job, node, std::move(*failure));
+  if (job->refused) engine_->remember(job->work.statements[0].text, job->verdict);
   answer_rows(job, node, std::move(std::get<Trip::Answer>(arrived)));
 }
 

@@ -34,7 +34,7 @@ Failure failure_of(const PGresult* result, Link::Use use) {
   if (kind == Failure::Kind::retryable) detail.emplace_back("retryable", true);
   const bool answered = kind != Failure::Kind::lost && kind != Failure::Kind::starting;
   const Fault::Kind fault = state == "57014" ? Fault::Kind::deadline_exceeded : answered ? Fault::Kind::sql_error : Fault::Kind::unavailable;
-  return {kind, Fault(fault, std::move(message), std::move(detail)), kind == Failure::Kind::lost, state == "25006"};
+  return {kind, Fault(fault, std::move(message), std::move(detail)), kind == Failure::Kind::lost, state == "25006", state == "XX000"};
 }
 
 // While it connects libpq tells no SQLSTATE, only words.
