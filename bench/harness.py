@@ -1,5 +1,6 @@
 """Starts servers for a benchmark, runs contestants turn by turn, and takes medians. Used by run and by instructions.py."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -41,7 +42,21 @@ free_port.given = set()
 
 def pinned(core, command):
     """Servers on core 0, load on core 1: they must not take each other's time."""
-    return ["taskset", "-c", str(core), *map(str, command)] if TWO_CORES else list(map(str, command))
+    return ["taskset", "-c", str(core), *map(str, command)] if pinned.on else list(map(str, command))
+
+
+pinned.on = TWO_CORES
+
+
+@contextlib.contextmanager
+def placed_by_the_kernel():
+    """Nothing is pinned. Where a database does half of the work, its processes follow whoever wakes them: they took turns with a pinned
+    server on its core, while the other core was idle for half of the time."""
+    pinned.on = False
+    try:
+        yield
+    finally:
+        pinned.on = TWO_CORES
 
 
 class Server:
