@@ -4,7 +4,6 @@
 
 #include "handlers/sql/cluster/elect.h"
 #include "handlers/sql/cluster/transaction.h"
-#include "handlers/sql/handle.h"
 
 namespace sluice::sql::cluster {
 
@@ -269,52 +268,6 @@ void Cluster::give_back(std::variant<std::shared_ptr<Node::Lease>, Failure>& lea
   if (auto* lease = std::get_if<std::shared_ptr<Node::Lease>>(&leased)) (*lease)->give(true);
 }
 
-// The secret that seals tokens is kept by the database itself, so that all of its gateways have it without being told. Any node can tell
-// it; only the primary can be given one. A database that lets us keep nothing leaves what all gateways know anyway: how to log in. That is
-// for its own no alone: of a question that was lost nobody knows what the other gateways heard, and it is asked again at the next look.
-void Cluster::learn_secret() {
-  Node* node = primary();
-  if (!node)
-    for (const auto& other : nodes_)
-      if (!node && other->health().usable()) node = other.get();
-  if (!node || learning_secret_) return;
-  learning_secret_ = true;
-  ask_secret(*node, [this, node](Secret found) {
-    learning_secret_ = false;
-    if (found == Secret::absent && node == primary()) leave_secret(*node);
-  });
-}
-
-void Cluster::leave_secret(Node& node) {
-  learning_secret_ = true;
-  const auto& texts = engine_->texts();
-  // Each a call of its own: what fails shows when the secret is offered.
-  tell(node, texts.create_secret, {}, [this, &node, &texts](Told) {
-    tell(node, texts.offer_secret, Value::Array{new_handle() + new_handle()}, [this, &node](Told offered) {
-      ask_secret(node, [this, offered](Secret found) {
-        learning_secret_ = false;
-        if (found != Secret::absent || offered != Told::refused) return;
-        seal_.emplace(settings_.fallback_secret);
-        release_waiting();
-      });
-    });
-  });
-}
-
-void Cluster::ask_secret(Node& node, UniqueFunction<void(Secret)> then) {
-  Trip trip;
-  trip.statements.push_back({engine_->texts().read_secret, {}});
-  trip.done = [this, then = std::move(then)](Trip::Arrived arrived) mutable {
-    const auto* answer = std::get_if<Trip::Answer>(&arrived);
-    const auto* row = answer && !answer->rows[0].rows.empty() ? answer->rows[0].rows[0].get_if<Value::Array>() : nullptr;
-    const auto* secret = row && !row->empty() ? (*row)[0].get_if<std::string>() : nullptr;
-    if (secret && !seal_) seal_.emplace(*secret);
-    then(secret ? Secret::known : answer || told(arrived) == Told::refused ? Secret::absent : Secret::unasked);
-    if (secret) release_waiting();
-  };
-  node.send(Link::Use::read, std::move(trip));
-}
-
 Cluster::Told Cluster::told(const Trip::Arrived& arrived) {
   const auto* failure = std::get_if<Failure>(&arrived);
   return !failure ? Told::done : failure->kind == Failure::Kind::statement && failure->fault.kind() == Fault::Kind::sql_error ? Told::refused : Told::lost;
@@ -342,55 +295,6 @@ void Cluster::explain(std::string statement, Reply reply, ExplainDone done) {
     when_known([this, shared] {
       auto& [statement, reply, done] = *shared;
       done(engine_->classify(statement), std::move(reply));
-    });
-  });
-}
-
-void Cluster::status(UniqueFunction<void(Value::Struct)> done) {
-  auto shared = std::make_shared<UniqueFunction<void(Value::Struct)>>(std::move(done));
-  on_home([this, shared] {
-    constexpr std::string_view kStates[] = {"down", "up", "ejected", "trial"};
-    std::uint64_t all_reads = 0;
-    for (const auto& node : nodes_) all_reads += node->calls(Link::Use::read);
-    Value::Array nodes;
-    for (const auto& node : nodes_) {
-      const bool is_primary = node.get() == primary() && node->report().primary;
-      const std::uint64_t reads = node->calls(Link::Use::read);
-      nodes.emplace_back(Value::Struct{
-          {"node", node->name()},
-          {"role", is_primary ? "primary" : !node->known() || node->health().state() == Health::State::down ? "unknown" : node->report().primary ? "refused primary" : "replica"},
-          {"state", kStates[static_cast<std::size_t>(node->health().state())]},
-          {"trouble", node->trouble()},
-          {"position", seal_ && !node->at().empty() ? seal_->close(node->at()) : ""},
-          {"lag_ms", is_primary ? 0.0 : lag_of(*node)},
-          {"following", node->report().following},
-          {"in_flight", node->in_flight()},
-          {"latency_ms", node->health().latency_ms()},
-          {"ejections", node->health().ejections()},
-          {"reads", reads},
-          {"writes", node->calls(Link::Use::write)},
-          {"leases", node->calls(Link::Use::lease)},
-          {"share", all_reads ? static_cast<double>(reads) / static_cast<double>(all_reads) : 0.0},
-          {"version", node->report().version},
-      });
-    }
-    const Split now = split();
-    (*shared)({
-        {"database", settings_.name},
-        {"dialect", dialect()},
-        {"split", now.percent},
-        {"shadow", now.shadow},
-        {"nodes", std::move(nodes)},
-        {"calls", jobs_.size()},
-        {"waiting", waiting_.size()},
-        {"transactions", transactions_.size()},
-        {"elections", counters_.elections},
-        {"refused_by_replicas", counters_.refused},
-        {"retried", counters_.retried},
-        {"waited_for_freshness", counters_.waited},
-        {"reads_on_primary", counters_.primary_reads},
-        {"shadowed", counters_.shadowed},
-        {"apply_ms", apply_ms_},
     });
   });
 }

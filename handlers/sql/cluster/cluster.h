@@ -110,10 +110,6 @@ class Cluster final : public Backend {
   void sweep();
   // A connection that came too late for the call that asked for it: others may have it.
   static void give_back(std::variant<std::shared_ptr<Node::Lease>, Failure>&);
-  void learn_secret();
-  void leave_secret(Node&);
-  enum class Secret : std::uint8_t { known, absent, unasked };
-  void ask_secret(Node&, UniqueFunction<void(Secret)> then);
   enum class Told : std::uint8_t { done, refused, lost };  // refused: by the server's own no
   static Told told(const Trip::Arrived&);
   void tell(Node&, std::string text, Value params, UniqueFunction<void(Told)> then);
@@ -121,6 +117,12 @@ class Cluster final : public Backend {
   double lag_of(const Node&) const;
   double others_ms(const Node&) const;
   Node* primary() const noexcept { return primary_ < 0 ? nullptr : nodes_[static_cast<std::size_t>(primary_)].get(); }
+
+  // secret.cc
+  void learn_secret();
+  void leave_secret(Node&);
+  enum class Secret : std::uint8_t { known, absent, unasked };
+  void ask_secret(Node&, UniqueFunction<void(Secret)> then);
 
   // learn.cc
   void look_at_catalogue(Node&);
