@@ -37,6 +37,7 @@ class Gate:
         self._bytes_per_s = None
         self._cut = None  # [bytes to the client or None, bytes to the target or None, times left or None, by reset?]
         self._admits = None  # so many more; None: all
+        self._silent = None  # so many more are heard; None: all
         self._connections = {}  # task: (way to the target, way to the client)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self._listener.setblocking(False)
@@ -97,10 +98,14 @@ class Gate:
     def admit(self):
         self._do(lambda: setattr(self, "_admits", None))
 
+    def keep_waiting(self, after=0):
+        """New connections, or those behind the next `after`, are accepted and hear nothing until they are closed; open ones go on."""
+        self._do(lambda: setattr(self, "_silent", after))
+
     def heal(self):
         """A plain path again, for new connections and open ones."""
         def apply():
-            self._delay_s, self._bytes_per_s, self._cut, self._admits = 0.0, None, None, None
+            self._delay_s, self._bytes_per_s, self._cut, self._admits, self._silent = 0.0, None, None, None, None
             self._flowing.set()
         self._do(apply)
 
@@ -156,9 +161,21 @@ class Gate:
             if self._admits:
                 self._admits -= 1
             ways = []
-            task = self._loop.create_task(self._carry(client, ways))
+            deaf = self._silent == 0
+            if self._silent:
+                self._silent -= 1
+            task = self._loop.create_task(self._ignore(client) if deaf else self._carry(client, ways))
             self._connections[task] = ways
             task.add_done_callback(lambda done: self._connections.pop(done, None))
+
+    async def _ignore(self, client):
+        try:
+            while await self._loop.sock_recv(client, CHUNK):
+                pass
+        except OSError:
+            pass  # reset: that is an end too
+        finally:
+            _end(client)
 
     async def _carry(self, client, ways):
         target = socket.socket()

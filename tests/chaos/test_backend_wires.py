@@ -11,7 +11,7 @@ SOURCE = os.environ["SLUICE_SOURCE"]
 sys.path += [os.path.join(SOURCE, "tests/integration"), os.path.join(SOURCE, "tests/clusters")]
 
 from gate import Gate
-from gateway import Gateway, wait_for
+from gateway import Gateway, proxy, wait_for
 from mariadb import MariaDB
 from postgres import Postgres
 from redis_masters import Redis
@@ -98,6 +98,39 @@ class ToPostgreSQL(Rows, unittest.TestCase):
 class ToMariaDB(Rows, unittest.TestCase):
     cluster = staticmethod(lambda: MariaDB(replicas=0, fsync=False))
     settings = staticmethod(lambda place: {"data": f"mariadb://app@{place}/app"})
+
+
+class NewConnections(unittest.TestCase):
+    """To a replica that answers on the connection that looks after it, none for reads can be made."""
+
+    def check(self, cluster, scheme):
+        for ill in ("refuse", "keep_waiting"):
+            with self.subTest(ill), cluster(fsync=False) as nodes, Gate(nodes.node_port(1)) as gate:
+                getattr(gate, ill)(after=1)
+                hosts = ",".join(f"127.0.0.1:{port}" for port in (nodes.node_port(0), gate.port, nodes.node_port(2)))
+                config = f'[database.main]\nurl = "{scheme}://app@{hosts}/app"\nweights = ["127.0.0.1:{gate.port}=100"]\n'  # it would draw them
+                with Gateway(config=config) as gateway, proxy(gateway) as g:
+                    at_gate = lambda: next(n for n in g.sql.topology()["nodes"] if n["node"].endswith(str(gate.port)))
+                    wait_for(lambda: at_gate()["state"] == "up", "the replica to answer probes")
+                    slowest, waited = 0, 0
+                    for _ in range(300):
+                        started = time.monotonic()
+                        self.assertTrue(g.sql.query("SELECT 1")["route"]["node"])
+                        took = time.monotonic() - started
+                        slowest, waited = max(slowest, took), waited + (took > 0.1)
+                    self.assertGreater(at_gate()["ejections"], 0)
+                    self.assertLess(slowest, 1)
+                    self.assertLess(waited, 5, "it drew reads again and again")
+                    gate.heal()
+                    began = time.monotonic()
+                    wait_for(lambda: g.sql.query("SELECT 1")["route"]["node"].endswith(str(gate.port)), "the replica to serve reads")
+                    self.assertLess(time.monotonic() - began, 5)
+
+    def test_of_postgresql_holds_up_no_reads(self):
+        self.check(Postgres, "postgresql")
+
+    def test_of_mariadb_holds_up_no_reads(self):
+        self.check(MariaDB, "mariadb")
 
 
 class Locks(Wires):

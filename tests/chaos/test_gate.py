@@ -56,6 +56,18 @@ class GateTest(unittest.TestCase):
         self.addCleanup(sock.close)
         return sock
 
+    def test_new_connections_hear_nothing_and_open_ones_go_on(self):
+        self.gate.keep_waiting(after=1)
+        first, second = self.connect(), self.connect()
+        self.echo(first)
+        second.sendall(b"hello")
+        second.settimeout(0.2)
+        with self.assertRaises(TimeoutError):
+            second.recv(1)
+        self.echo(first)
+        self.gate.heal()
+        self.echo(self.connect())
+
     def echo(self, sock, data=b"hello"):
         sock.sendall(data)
         return read_exactly(sock, len(data))

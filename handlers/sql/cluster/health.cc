@@ -22,6 +22,10 @@ void Health::unreachable() noexcept { state_ = State::down; }
 
 void Health::silent() noexcept { state_ = State::down; }
 
+void Health::no_connection(Clock::time_point now) noexcept {
+  if (state_ == State::up || state_ == State::trial) eject(now);
+}
+
 void Health::call_sent() noexcept {
   if (state_ == State::trial) trying_ = true;
 }

@@ -26,6 +26,7 @@ class Health {
   void answered_probe(double ms, Clock::time_point now) noexcept;
   void unreachable() noexcept;                       // no connection
   void silent() noexcept;                            // a probe was not answered in time
+  void no_connection(Clock::time_point now) noexcept;  // for calls, though it answers probes
   void call_sent() noexcept;
   void call_ended(bool ok, double ms, double others_ms, Clock::time_point now) noexcept;
 

@@ -38,13 +38,13 @@ struct Node::Held {
   bool open = false;
   bool dropped = false;
   Timer late;  // while it connects
-  Clock::time_point progress{};  // when something last came back, or it was idle
+  Clock::time_point progress{};  // when something last came back, or it was idle; until it is open: when it was dialled
   Lease* holder = nullptr;
 };
 
 Node::Node(std::string name, std::string host, std::string port, Engine& engine, Loop& loop, Workers& workers, const NodeLimits& limits, Events events)
     : address_{std::move(name), std::move(host), "", std::move(port)},
-      engine_(engine), loop_(loop), workers_(workers), limits_(limits), events_(std::move(events)), health_(limits.health), next_probe_(loop), probe_late_(loop) {}
+      engine_(engine), loop_(loop), workers_(workers), limits_(limits), events_(std::move(events)), health_(limits.health), next_probe_(loop), probe_late_(loop), unconnected_(loop) {}
 
 Node::~Node() {
   alive_.reset();  // what still holds a piece of this node learns that it is gone
@@ -78,6 +78,7 @@ void Node::resolve(UniqueFunction<void()> then) {
 void Node::dial(Link::Use use) {
   auto held = std::make_unique<Held>(loop_);
   Held& ref = *held;
+  ref.progress = loop_.now();
   links(use).push_back(std::move(held));
   const std::weak_ptr alive(alive_);
   Engine::Events events;
@@ -88,14 +89,9 @@ void Node::dial(Link::Use use) {
       drop(ref);
       if (use == Link::Use::probe) return down(why);
       trouble_ = why;
+      if (!links(use).empty()) return;
       // Without any connection of that kind nobody would wake those who wait.
-      if (links(use).empty()) {
-        auto waiting = std::exchange(waiting_[static_cast<std::size_t>(use)], {});
-        while (!waiting.empty()) waiting.pop().done(not_sent(name(), why));
-        if (use == Link::Use::lease)
-          for (auto leases = std::exchange(lease_waiting_, {}); !leases.empty();) leases.pop()(not_sent(name(), why));
-      }
-      return;
+      return use == Link::Use::read ? send_reads_elsewhere(why) : send_back(use, why);
     }
     ref.open = true;
     ref.progress = loop_.now();
@@ -136,14 +132,13 @@ void Node::saw(const Position& at, Clock::time_point now) {
 // The best connection now; `dial_more` when another would help.
 Node::Held* Node::pick(Link::Use use, bool& dial_more) {
   Held* best = nullptr;
-  std::size_t connecting = 0, open = 0;
+  bool connecting = false;
   const bool reads = use == Link::Use::read;
   for (auto& held : links(use)) {
     if (!held->open) {
-      ++connecting;
+      connecting |= loop_.now() - held->progress <= limits_.health.silent;  // another may be luckier than one that takes longer
       continue;
     }
-    ++open;
     if (held->link->room() == 0) continue;
     const bool stalled = held->link->in_flight() > 0 && loop_.now() - held->progress > limits_.stalled;
     if (stalled && reads && links(use).size() < limits_.read_links) continue;
@@ -152,8 +147,8 @@ Node::Held* Node::pick(Link::Use use, bool& dial_more) {
   const std::size_t most = reads ? limits_.read_links : limits_.write_links;
   // Reads gain from company in one pipeline. A write is a commit: it waits for the disk, and connections wait side by side.
   const bool wanted = reads ? !best : !best || best->link->in_flight() > 0;
-  dial_more = wanted && connecting == 0 && open + connecting < most;
-  if (!reads && best && best->link->in_flight() > 0 && (dial_more || connecting > 0)) return nullptr;
+  dial_more = wanted && !connecting && links(use).size() < most;
+  if (!reads && best && best->link->in_flight() > 0 && (dial_more || connecting)) return nullptr;
   return best;
 }
 
@@ -168,6 +163,24 @@ void Node::send(Link::Use use, Trip trip) {
   const auto party = trip.party;
   waiting.push(party, std::move(trip));
   pump(use);
+  if (use != Link::Use::read || waiting.empty() || unconnected_.running()) return;
+  const auto none_open = [this] { return std::ranges::none_of(links(Link::Use::read), [](const auto& held) { return held->open; }); };
+  if (none_open())
+    unconnected_.start(limits_.health.silent, [this, none_open] {
+      if (none_open()) send_reads_elsewhere("no connection within " + std::to_string(limits_.health.silent.count()) + " ms");
+    });
+}
+
+// Other nodes may have room. What answers probes may yet take no connections: it must not draw all reads because it has none in flight.
+void Node::send_reads_elsewhere(const std::string& why) {
+  health_.no_connection(loop_.now());
+  send_back(Link::Use::read, why);
+}
+
+void Node::send_back(Link::Use use, const std::string& why) {
+  for (auto trips = std::exchange(waiting_[static_cast<std::size_t>(use)], {}); !trips.empty();) trips.pop().done(not_sent(name(), why));
+  if (use == Link::Use::lease)
+    for (auto leases = std::exchange(lease_waiting_, {}); !leases.empty();) leases.pop()(not_sent(name(), why));
 }
 
 // A connection with room; when another would help, it is on its way.
@@ -347,10 +360,10 @@ void Node::cut(const std::string& why, bool reads_alone) {
       drop(*held);
     }
   }
-  for (auto reads = std::exchange(waiting_[static_cast<std::size_t>(Link::Use::read)], {}); !reads.empty();) reads.pop().done(not_sent(name(), why));
+  send_back(Link::Use::read, why);
   if (reads_alone || alive.expired()) return;
-  for (auto writes = std::exchange(waiting_[static_cast<std::size_t>(Link::Use::write)], {}); !writes.empty();) writes.pop().done(not_sent(name(), why));
-  for (auto leases = std::exchange(lease_waiting_, {}); !leases.empty();) leases.pop()(not_sent(name(), why));
+  send_back(Link::Use::write, why);
+  send_back(Link::Use::lease, why);
 }
 
 }  // namespace sluice::sql::cluster

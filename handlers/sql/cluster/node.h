@@ -49,6 +49,7 @@ class Node {
   Health& health() noexcept { return health_; }
   const Health& health() const noexcept { return health_; }
   std::size_t in_flight() const noexcept { return in_flight_; }
+  std::size_t load() const noexcept { return in_flight_ + waiting_[static_cast<std::size_t>(Link::Use::read)].size(); }
   std::uint64_t calls(Link::Use use) const noexcept { return calls_[static_cast<std::size_t>(use)]; }
   std::string trouble() const { return trouble_; }  // why it is not reachable
 
@@ -86,6 +87,8 @@ class Node {
   void hangs();
   void probe_answered(std::variant<Report, Failure>);
   void down(const std::string& why);
+  void send_back(Link::Use, const std::string& why);
+  void send_reads_elsewhere(const std::string& why);
   Links& links(Link::Use use) { return links_[static_cast<std::size_t>(use)]; }
 
   Address address_;
@@ -108,7 +111,7 @@ class Node {
   std::size_t in_flight_ = 0;
   bool probing_ = false;
   Clock::time_point probe_sent_{};
-  Timer next_probe_, probe_late_;
+  Timer next_probe_, probe_late_, unconnected_;
   std::chrono::milliseconds redial_{50};
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -58,7 +58,7 @@ int Cluster::pick(const Job& job, bool must_be_fresh) {
     // The primary is what is left when nobody else will do: slow is better than not at all.
     const bool healthy = candidate.primary ? node.health().state() != Health::State::down : node.health().usable();
     candidate.usable = node.known() && healthy && !strays && !(job.tried >> i & 1);
-    candidate.in_flight = node.in_flight();
+    candidate.in_flight = node.load();
     candidate.latency_ms = node.health().latency_ms();
     candidate.weight = i < settings_.weights.size() ? settings_.weights[i] : 1;
     candidate.lag_ms = bounded ? std::max(unseen, lag_.behind_ms(node.at(), now)) : demand.max_lag_ms > 0 ? lag_of(node) : 0;

@@ -12,7 +12,7 @@ struct Candidate {
   bool primary = false;      // the one that takes the writes
   bool fresh = false;        // known to have what the read asks for
   double lag_ms = 0;         // how far behind the primary, at worst
-  std::size_t in_flight = 0;
+  std::size_t in_flight = 0;  // and waiting for a connection
   double latency_ms = 0;     // moving average of its answers
   std::int64_t weight = 1;   // 0: takes no reads
 };

@@ -38,6 +38,21 @@ TEST_F(HealthTest, failures_in_a_row_eject_it_and_a_good_call_between_them_does_
   EXPECT_EQ(health.ejections(), 1);
 }
 
+TEST_F(HealthTest, one_that_takes_no_connection_is_ejected_at_once_for_longer_each_time) {
+  probe();
+  for (int wait : {500, 1000}) {
+    health.no_connection(now);
+    EXPECT_EQ(health.state(), State::ejected);
+    health.no_connection(now);  // once is enough
+    later(wait - 10), probe();
+    EXPECT_EQ(health.state(), State::ejected);
+    later(20), probe();
+    EXPECT_EQ(health.state(), State::trial);
+  }
+  call(true);
+  EXPECT_EQ(health.state(), State::up);
+}
+
 TEST_F(HealthTest, after_its_time_one_call_tries_it) {
   probe();
   call(false), call(false), call(false);
