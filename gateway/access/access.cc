@@ -13,6 +13,7 @@ constexpr std::size_t kCached = 10'000;       // logins that are remembered
 constexpr std::size_t kHashed = 64 << 10;     // bytes of arguments that are hashed for the audit log
 constexpr std::size_t kLongest = 8 << 10;     // of an Authorization header
 constexpr std::int64_t kMisses = 20;          // lines a minute in the audit log of calls by one user of names that are not served
+constexpr std::int64_t kStrangers = 1000;     // lines a minute there of those who did not show who they are
 constexpr std::size_t kShownName = 100;       // bytes of such a name there
 
 struct Basic {
@@ -170,7 +171,7 @@ std::optional<Authenticator::Verdict> Access::known(const Credentials& shown) {
     return refused(shown, "", "no user has the key '" + std::string(shown.key) + "' (`sluice user add --key`)");
   }
   if (state->anonymous) return state->anonymous;
-  if (journal_) journal_->add(audit_line("", "", "", "unauthenticated", address_field(shown)));
+  note_stranger(shown, "");
   return Fault(Fault::Kind::unauthenticated, "who calls? Send a password (HTTP Basic), a bearer token, a certificate or a key; anonymous callers have no role here");
 }
 
@@ -226,9 +227,14 @@ Authenticator::Verdict Access::refused(const Credentials& shown, std::string_vie
     by_address_.failed(std::string(shown.address), now);
     if (!name.empty()) by_name_.failed(std::string(name.substr(0, 64)), now);
   }
-  if (journal_)
-    journal_->add(audit_line(name.substr(0, 64), "", "", "unauthenticated", address_field(shown)));
+  note_stranger(shown, name);
   return Fault(Fault::Kind::unauthenticated, std::move(why));
+}
+
+void Access::note_stranger(const Credentials& shown, std::string_view name) {
+  if (!journal_) return;
+  if (const auto more = strangers_.take(kStrangers, Clock::now()))
+    journal_->add(audit_line(name.substr(0, 64), "", "", "unauthenticated", address_field(shown) + *more));
 }
 
 Reply Access::deny(const Method& method, const Call& call, Reply reply, Fault fault) {
@@ -271,14 +277,8 @@ void Access::missed(std::string_view method, std::string_view transport, const P
   const auto* user = static_cast<const User*>(caller);
   if (!journal_ || !user) return;
   // Who tries names out shows by the first of them: the rest is counted, so that he cannot fill the disk.
-  Usage& usage = user->usage();
-  if (!usage.misses.take(kMisses, std::chrono::minutes(1), Clock::now())) {
-    usage.unwritten.fetch_add(1, std::memory_order_relaxed);
-    return;
-  }
-  const std::int64_t unwritten = usage.unwritten.exchange(0, std::memory_order_relaxed);
-  journal_->add(audit_line(user->name(), method.substr(0, kShownName), transport, codes(Fault::Kind::no_such_method).name,
-                           unwritten ? ",\"unwritten\":" + std::to_string(unwritten) : ""));
+  if (const auto more = user->usage().misses.take(kMisses, Clock::now()))
+    journal_->add(audit_line(user->name(), method.substr(0, kShownName), transport, codes(Fault::Kind::no_such_method).name, *more));
 }
 
 }  // namespace sluice::access

@@ -35,12 +35,14 @@ class Access final : public Guard, public Authenticator {
   std::shared_ptr<State> make_state(Settings, MissingFile);
   std::shared_ptr<State> state();
   Verdict refused(const Credentials&, std::string_view name, std::string why);
+  void note_stranger(const Credentials&, std::string_view name);
   std::optional<Fault> must_wait(const Credentials&, const std::string& name);
   Reply deny(const Method&, const Call&, Reply, Fault);
 
   const Dispatcher& methods_;
   Workers& workers_;
   std::unique_ptr<Journal> journal_;
+  Thinned strangers_;
   std::mutex mutex_;  // guards all below; held for look-ups alone
   std::shared_ptr<State> state_;
   std::map<std::string, std::shared_ptr<Usage>> usages_;  // by name

@@ -28,6 +28,15 @@ bool Pace::take(std::int64_t most, std::chrono::nanoseconds time, Clock::time_po
   }
 }
 
+std::optional<std::string> Thinned::take(std::int64_t a_minute, Clock::time_point now) {
+  if (!pace_.take(a_minute, std::chrono::minutes(1), now)) {
+    unwritten_.fetch_add(1, std::memory_order_relaxed);
+    return std::nullopt;
+  }
+  const std::int64_t unwritten = unwritten_.exchange(0, std::memory_order_relaxed);
+  return unwritten ? ",\"unwritten\":" + std::to_string(unwritten) : "";
+}
+
 User::User(std::string name, Role role, std::shared_ptr<Usage> usage, const Dispatcher& methods)
     : name_(std::move(name)), role_(std::move(role)), usage_(std::move(usage)) {
   for (const auto& [key, method] : methods.methods())

@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
+#include <string>
 #include <unordered_set>
 
 #include "gateway/access/role.h"
@@ -22,12 +24,23 @@ class Pace {
   std::atomic<std::int64_t> next_ns_{0};  // when the one after those so far would be due at an even pace
 };
 
+// Lines of the audit log of which a stranger could write any number: so many in a minute, and each tells how many before it were left
+// out. From any thread.
+class Thinned {
+ public:
+  // What belongs to the line: nothing, or ",\"unwritten\":N". nullopt: it is left out.
+  std::optional<std::string> take(std::int64_t a_minute, Clock::time_point now);
+
+ private:
+  Pace pace_;
+  std::atomic<std::int64_t> unwritten_{0};
+};
+
 // What a user has used of his limits. Shared by all of his logins, and kept over a reload.
 struct Usage {
   Pace calls;
   std::atomic<std::int64_t> in_flight{0};
-  Pace misses;  // calls of names that are not served, as far as they have lines in the audit log
-  std::atomic<std::int64_t> unwritten{0};  // those since that had none
+  Thinned misses;  // calls of names that are not served
 };
 
 class User final : public Principal {

@@ -380,6 +380,20 @@ class Audit(Case):
             wait_for(told_of_the_rest, "a line that says how many had none")
             self.assertLess(len(lines("only_multicall")), 40)
 
+    def test_strangers_do_not_fill_the_log(self):
+        path = f"{self.enterContext(tempfile.TemporaryDirectory())}/audit.log"
+        with Gateway(config=f'[access]\nusers = "{folder.name}/users"\naudit = "{path}"\n' + CONFIG[CONFIG.index("[role.nothing]"):]) as closed, Client(closed.endpoint) as stranger:
+            def ask():
+                with self.assertRaises(RemoteError):
+                    stranger("add", 1, 2)
+
+            def lines():
+                with open(path) as f:
+                    return [line for line in map(json.loads, f) if line["outcome"] == "unauthenticated"]
+            [ask() for _ in range(1500)]
+            wait_for(lambda: (ask(), len(lines()) + sum(line.get("unwritten", 0) for line in lines()) >= 1500)[1], "a line, or its mention, for each")
+            self.assertGreater(sum(line.get("unwritten", 0) for line in lines()), 100)
+
     def test_no_line_for_a_read(self):
         as_user("all").sql.query("SELECT 'read this'")
         as_user("all").sql.execute("INSERT INTO city VALUES ('after')")
