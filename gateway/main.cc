@@ -72,7 +72,7 @@ int main(int argc, char** argv) {
   auto user_action = [&](const char* name, const char* help, int (*run)(const commands::UserOptions&)) {
     auto* action = user_command->add_subcommand(name, help);
     action->add_option("--users", user.file, "The file of users")->type_name("FILE");
-    action->add_option("-c,--config", user.config, "A configuration whose access.users names the file")->type_name("FILE");
+    action->add_option("-c,--config", user.config, "A configuration whose access.users names the file; add gives roles of it alone")->type_name("FILE");
     action->callback([&user, &result, run] { result = run(user); });
     return action;
   };

@@ -7,6 +7,7 @@
 #include <iostream>
 #include <stdexcept>
 
+#include "gateway/access/settings.h"
 #include "gateway/access/users.h"
 #include "gateway/commands.h"
 #include "transports/zerorpc/keys.h"
@@ -16,13 +17,18 @@ namespace {
 
 constexpr std::size_t kShortest = 8;  // of a password
 
+access::Settings access_of(const std::string& config) {
+  config::Loaded loaded;
+  if (!load(config, loaded)) throw std::runtime_error(config + " has errors");
+  return loaded.settings.access;
+}
+
 std::string users_file(const UserOptions& options) {
   if (!options.file.empty()) return options.file;
   if (options.config.empty()) throw std::invalid_argument("which file? Give --users FILE, or --config FILE whose access.users names it");
-  config::Loaded loaded;
-  if (!load(options.config, loaded)) throw std::runtime_error(options.config + " has errors");
-  if (loaded.settings.access.users.empty()) throw std::runtime_error(options.config + " has no access.users: nobody is asked who he is");
-  return loaded.settings.access.users;
+  const std::string file = access_of(options.config).users;
+  if (file.empty()) throw std::runtime_error(options.config + " has no access.users: nobody is asked who he is");
+  return file;
 }
 
 // Without an echo, on a terminal.
@@ -70,6 +76,18 @@ std::string list_of(const std::vector<std::string>& roles) {
   return out;
 }
 
+// A gateway refuses a file of users with a role that its configuration lacks, all of it.
+void check_roles(const UserOptions& options) {
+  const auto known = access_of(options.config).roles;
+  for (const std::string& role : options.roles) {
+    if (known.contains(role)) continue;
+    std::vector<std::string> names;
+    for (const auto& [name, _] : known) names.push_back(name);
+    throw std::runtime_error(options.config + " has no [role." + role + "], so '" + options.name + "' cannot have the role '" + role + "'; " +
+                             (names.empty() ? "it has no roles" : "its roles are " + list_of(names)) + ". Nothing was changed");
+  }
+}
+
 }  // namespace
 
 int user_add(const UserOptions& options) {
@@ -78,7 +96,7 @@ int user_add(const UserOptions& options) {
     if (!access::is_user_name(options.name)) throw std::invalid_argument("'" + options.name + "' is no user's name: it has letters, digits and - _ . @, up to 64 of them");
     for (const std::string& role : options.roles)
       if (!access::is_user_name(role)) throw std::invalid_argument("'" + role + "' is no role's name");
-    auto logins = access::load_users(file);
+    if (!options.config.empty()) check_roles(options);
     access::Login login;
     login.user = options.name;
     login.roles = options.roles;
@@ -98,10 +116,12 @@ int user_add(const UserOptions& options) {
     } else {
       login.secret = access::hash_password(ask_password(options.name));
     }
-    // A user has one password; of tokens, certificates and keys as many as he needs.
-    if (login.proof == access::Proof::password) std::erase_if(logins, [&](const access::Login& old) { return old.user == login.user && old.proof == login.proof; });
-    logins.push_back(std::move(login));
-    access::save_users(file, logins);
+    // After the password was typed, which may take minutes: others add users meanwhile.
+    access::change_users(file, access::MissingFile::empty, [&](std::vector<access::Login>& logins) {
+      // A user has one password; of tokens, certificates and keys as many as he needs.
+      if (login.proof == access::Proof::password) std::erase_if(logins, [&](const access::Login& old) { return old.user == login.user && old.proof == login.proof; });
+      logins.push_back(login);
+    });
     if (!token.empty()) std::cout << token << std::endl;  // shown this once: only its hash is kept
     return kWell;
   });
@@ -109,7 +129,7 @@ int user_add(const UserOptions& options) {
 
 int user_list(const UserOptions& options) {
   return run([&] {
-    for (const access::Login& login : access::load_users(users_file(options)))
+    for (const access::Login& login : access::load_users(users_file(options), access::MissingFile::refused))
       std::cout << login.user << "\t" << access::name_of(login.proof) << "\t" << list_of(login.roles)
                 << (login.proof == access::Proof::certificate || login.proof == access::Proof::key ? "\t" + login.secret : "") << "\n";
     return kWell;
@@ -119,10 +139,10 @@ int user_list(const UserOptions& options) {
 int user_remove(const UserOptions& options) {
   return run([&] {
     const std::string file = users_file(options);
-    auto logins = access::load_users(file);
-    if (std::erase_if(logins, [&](const access::Login& login) { return login.user == options.name; }) == 0)
-      throw std::runtime_error(file + " has no user '" + options.name + "'");
-    access::save_users(file, logins);
+    access::change_users(file, access::MissingFile::refused, [&](std::vector<access::Login>& logins) {
+      if (std::erase_if(logins, [&](const access::Login& login) { return login.user == options.name; }) == 0)
+        throw std::runtime_error(file + " has no user '" + options.name + "'");
+    });
     return kWell;
   });
 }

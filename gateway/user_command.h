@@ -8,7 +8,7 @@ namespace sluice::commands {
 
 struct UserOptions {
   std::string file;         // of the users; or
-  std::string config;       // a configuration, whose access.users it is
+  std::string config;       // a configuration, whose access.users it is, and whose roles are given
   std::string name;
   std::vector<std::string> roles;
   bool token = false;       // a bearer token is made and printed, in place of a password

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sodium.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -90,7 +91,7 @@ std::vector<Login> load_users(const std::string& file, MissingFile missing) {
   std::ifstream in(file, std::ios::binary);
   if (!in.is_open()) {
     if (errno == ENOENT && missing == MissingFile::empty) return {};
-    throw std::runtime_error(file + ": cannot be read: " + std::strerror(errno));
+    throw std::runtime_error(file + ": cannot be read: " + std::strerror(errno) + (errno == ENOENT ? "; the first `sluice user add` makes it" : ""));
   }
   const std::string content((std::istreambuf_iterator<char>(in)), {});
   if (in.bad()) throw std::runtime_error(file + ": cannot be read");
@@ -117,6 +118,24 @@ void save_users(const std::string& file, const std::vector<Login>& logins) {
   well = well && ::write(fd, content.data(), content.size()) == static_cast<ssize_t>(content.size()) && ::fsync(fd) == 0;
   well = ::close(fd) == 0 && well;
   if (!well || ::rename(fresh.c_str(), file.c_str()) != 0) fail();
+}
+
+void change_users(const std::string& file, MissingFile missing, const std::function<void(std::vector<Login>&)>& change) {
+  // Before a lock is left beside a name that was mistyped.
+  if (missing == MissingFile::refused) load_users(file, missing);
+  // Not on the file of users: whoever waited for that would hold the old one, which the rename has put out of its place.
+  const std::string beside = file + ".lock";
+  const struct Lock {
+    int fd;
+    ~Lock() {
+      if (fd >= 0) ::close(fd);
+    }
+  } lock{::open(beside.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
+  if (lock.fd < 0 || ::flock(lock.fd, LOCK_EX) != 0)
+    throw std::runtime_error(beside + ": cannot be locked: " + std::strerror(errno) + "; the folder must be there, and whoever changes users must own this file or be root");
+  auto logins = load_users(file, missing);
+  change(logins);
+  save_users(file, logins);
 }
 
 std::string hash_password(const std::string& password) {

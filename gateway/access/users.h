@@ -2,6 +2,8 @@
 // Users: the file of those who may log in, one line for each way in: NAME:ROLE,ROLE:SECRET. `sluice user` writes it, the gateway
 // reads it. Secrets are hashes or public keys; no line lets its reader log in.
 
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +27,9 @@ enum class MissingFile : std::uint8_t { empty, refused };  // before the first `
 std::vector<Login> load_users(const std::string& file, MissingFile = MissingFile::empty);
 // In place of the old file, at once and whole, readable by its owner (and group) alone.
 void save_users(const std::string& file, const std::vector<Login>&);
+// Loads, changes and saves under an exclusive lock on FILE.lock, which stays; waits while another process holds it. Nothing is
+// saved when `change` throws.
+void change_users(const std::string& file, MissingFile, const std::function<void(std::vector<Login>&)>& change);
 
 bool is_user_name(std::string_view) noexcept;  // letters, digits and - _ . @, up to 64 of them
 
