@@ -1,8 +1,6 @@
 #include "gateway/databases.h"
 
 #include <charconv>
-#include <fstream>
-#include <iterator>
 #include <stdexcept>
 
 #include "gateway/config/load.h"
@@ -12,6 +10,7 @@
 #include "handlers/sql/postgres/listener.h"
 #include "handlers/sql/sqlite/backend.h"
 #include "rpc/password_file.h"
+#include "rpc/read_file.h"
 
 namespace sluice {
 namespace {
@@ -20,10 +19,9 @@ using Hosts = std::vector<std::pair<std::string, std::string>>;  // and ports
 
 std::string secret_of(const config::Database& database) {
   if (database.secret_file.empty()) return {};
-  std::ifstream file(database.secret_file, std::ios::binary);
-  std::string secret((std::istreambuf_iterator<char>(file)), {});
+  std::string secret = read_file(database.secret_file);
   while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) secret.pop_back();
-  if (secret.size() < 16) throw std::runtime_error("secret_file '" + database.secret_file + "' must be readable and hold at least 16 bytes");
+  if (secret.size() < 16) throw std::runtime_error("secret_file '" + database.secret_file + "' must hold at least 16 bytes");
   return secret;
 }
 

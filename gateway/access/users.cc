@@ -10,9 +10,10 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <stdexcept>
+#include <system_error>
+
+#include "rpc/read_file.h"
 
 namespace sluice::access {
 namespace {
@@ -88,13 +89,14 @@ std::vector<Login> parse_users(const std::string& file, std::string_view content
 }
 
 std::vector<Login> load_users(const std::string& file, MissingFile missing) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in.is_open()) {
-    if (errno == ENOENT && missing == MissingFile::empty) return {};
-    throw std::runtime_error(file + ": cannot be read: " + std::strerror(errno) + (errno == ENOENT ? "; the first `sluice user add` makes it" : ""));
+  std::string content;
+  try {
+    content = read_file(file);
+  } catch (const std::system_error& problem) {
+    if (problem.code() != std::errc::no_such_file_or_directory) throw;
+    if (missing == MissingFile::empty) return {};
+    throw std::runtime_error(std::string(problem.what()) + "; the first `sluice user add` makes it");
   }
-  const std::string content((std::istreambuf_iterator<char>(in)), {});
-  if (in.bad()) throw std::runtime_error(file + ": cannot be read");
   return parse_users(file, content);
 }
 

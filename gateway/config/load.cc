@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <set>
 #define TOML_EXCEPTIONS 0
 #include <toml++/impl/preprocessor.h>
@@ -20,6 +18,7 @@
 
 #include "gateway/config/mask.h"
 #include "rpc/nearest.h"
+#include "rpc/read_file.h"
 
 namespace sluice::config {
 namespace {
@@ -219,13 +218,11 @@ void load_toml(std::string_view content, const std::string& name, Loaded& loaded
 }
 
 void load_file(const std::string& path, Loaded& loaded) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string content((std::istreambuf_iterator<char>(file)), {});
-  if (!file.is_open() || file.bad()) {
-    loaded.errors.push_back(path + ": cannot be read: " + std::strerror(errno));
-    return;
+  try {
+    load_toml(read_file(path), path, loaded);
+  } catch (const std::runtime_error& problem) {
+    loaded.errors.push_back(problem.what());
   }
-  load_toml(content, path, loaded);
 }
 
 void load_environment(const char* const* environment, Loaded& loaded) {

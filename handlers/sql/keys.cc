@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace sluice::sql {
@@ -42,11 +43,7 @@ class Writer {
         for (const Value& item : *value.get_if<Value::Array>()) this->value(item);
         break;
       case Value::Kind::structure:
-        number(value.get_if<Value::Struct>()->size());
-        for (const auto& [name, item] : *value.get_if<Value::Struct>()) {
-          text(name);
-          this->value(item);
-        }
+        structure(*value.get_if<Value::Struct>());
         break;
       case Value::Kind::extension:
         out_ += static_cast<char>(value.get_if<Extension>()->type);
@@ -56,6 +53,18 @@ class Writer {
   }
 
  private:
+  // By name: clients send members in the order that their languages happen to have.
+  void structure(const Value::Struct& members) {
+    std::vector<const Value::Struct::value_type*> sorted;
+    for (const auto& member : members) sorted.push_back(&member);
+    std::ranges::stable_sort(sorted, {}, [](const auto* member) -> std::string_view { return member->first; });
+    number(members.size());
+    for (const auto* member : sorted) {
+      text(member->first);
+      value(member->second);
+    }
+  }
+
   std::string& out_;
 };
 

@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
-#include <iterator>
 #include <map>
 
 #include "handlers/sql/dialects.h"
 #include "handlers/sql/options.h"
 #include "rpc/nearest.h"
+#include "rpc/read_file.h"
 
 namespace sluice::sql {
 namespace {
@@ -149,8 +148,7 @@ std::vector<NamedStatement> load_named(const std::filesystem::path& folder) {
   std::vector<NamedStatement> all;
   std::map<std::string, std::string> seen;
   for (const auto& file : files) {
-    std::ifstream stream(file, std::ios::binary);
-    const std::string content((std::istreambuf_iterator<char>(stream)), {});
+    const std::string content = read_file(file.string());
     for (NamedStatement& statement : parse_named(file.string(), content)) {
       const std::string place = statement.file + ":" + std::to_string(statement.line);
       if (auto [at, fresh] = seen.emplace(statement.name, place); !fresh)
@@ -197,9 +195,11 @@ std::vector<Method> Named::methods() {
         if (!given) throw wrong_type(*described, count, call.args.back());
         options = read_options(described->name, *given);
       }
-      if (!db.empty() && !options.db.empty() && options.db != db)
-        throw Fault(Fault::Kind::bad_arguments, described->name + "() is a statement of the database '" + db + "'; leave the option 'db' out");
-      if (!db.empty()) options.db = db;
+      // What it may do was decided for its own database.
+      const auto at = options.tx.find('@');
+      if ((!options.db.empty() && options.db != db) || (at != options.tx.npos && options.tx.substr(at + 1) != db))
+        throw Fault(Fault::Kind::bad_arguments, described->name + "() is a statement of " + (db.empty() ? "the default database" : "the database '" + db + "'") + "; leave the option 'db' out");
+      options.db = db;
       for (std::size_t i = 0; i < count; ++i)
         if (const Value& came = call.args[i]; !came.is_nil() && parameters[i].type != "any" && kind_name(came.kind()) != parameters[i].type &&
                                                !(parameters[i].type == "double" && came.kind() == Value::Kind::integer))

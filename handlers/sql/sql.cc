@@ -422,10 +422,11 @@ void Sql::explain(Answer<Struct> answer, std::string statement, MaybeStruct opti
   Backend& of = backend("explain", db, answer.reply());
   auto tell = [split = of.split()](std::variant<Verdict, Fault> verdict, Reply reply) {
     if (auto* fault = std::get_if<Fault>(&verdict)) return reply(std::move(*fault));
-    auto& [kind, why, by_node, defines] = std::get<Verdict>(verdict);
+    auto& found = std::get<Verdict>(verdict);
+    const Class kind = found.kind;
     const bool leaves = kind == Class::read && split.percent > 0 && !split.shadow;
     const std::string_view role = kind == Class::session ? "none" : leaves ? "replica" : "primary";
-    reply(Value(Struct{{"class", name_of(kind)}, {"why", std::move(why)}, {"role", role}}));
+    reply(Value(Struct{{"class", name_of(kind)}, {"why", std::move(found.why)}, {"role", role}}));
   };
   // A dialect asks what a statement is in itself; the database that is served knows more, of its tables and functions.
   if (!dialect || (*dialect == Value(of.dialect()) && of.dialect() != "sqlite")) return of.explain(std::move(statement), std::move(answer.reply()), std::move(tell));

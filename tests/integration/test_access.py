@@ -381,6 +381,19 @@ class Audit(Case):
             wait_for(told_of_the_rest, "a line that says how many had none")
             self.assertLess(len(lines("only_multicall")), 40)
 
+    def test_a_named_statement_runs_on_its_own_database_alone(self):
+        with tempfile.TemporaryDirectory() as other:
+            config = CONFIG.format(folder=folder.name).replace(f"{folder.name}/audit.log", f"{other}/audit.log") + f'[database.main]\nurl = "sqlite:{other}/main.db"\n[database.other]\nurl = "sqlite:{other}/other.db"\n'
+            with Gateway(config=config) as two, xmlrpc.client.ServerProxy(two.url, headers=[("Authorization", "Bearer " + tokens["all"])]) as g:
+                self.assertEqual(g.city.count()["rows"], [[0]])
+                with self.assertRaises(xmlrpc.client.Fault) as caught:
+                    g.city.count({"db": "other"})
+                self.assertIn("count() is a statement of the default database; leave the option 'db' out", caught.exception.faultString)
+                tx = g.sql.begin({"db": "other"})
+                with self.assertRaises(xmlrpc.client.Fault) as caught:
+                    g.city.count({"tx": tx})
+                self.assertIn("is a statement of the default database", caught.exception.faultString)
+
     def test_strangers_do_not_fill_the_log(self):
         path = f"{self.enterContext(tempfile.TemporaryDirectory())}/audit.log"
         with Gateway(config=f'[access]\nusers = "{folder.name}/users"\naudit = "{path}"\n' + CONFIG[CONFIG.index("[role.nothing]"):]) as closed, Client(closed.endpoint) as stranger:

@@ -108,6 +108,16 @@ class Drain(unittest.TestCase):
             self.assertGreater(time.monotonic() - started, 8)
         self.gateway.stop()
 
+    def test_a_statement_that_does_not_end_is_stopped(self):
+        endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
+        for method, text in (("sql.query", endless), ("sql.execute", "CREATE TABLE endless AS " + endless)):
+            with self.subTest(method), Gateway(config="[gateway]\ndrain_ms = 500\n") as gateway, socket.create_connection(("127.0.0.1", gateway.port), 20) as s:
+                s.sendall(post(xmlrpc.client.dumps((text,), method).encode()))
+                with xmlrpc.client.ServerProxy(gateway.url) as g:
+                    self.assertEqual(g.add(1, 2), 3)
+                gateway.terminate()
+                self.assertEqual(gateway.process.wait(5), 0)
+
 
 if __name__ == "__main__":
     unittest.main()

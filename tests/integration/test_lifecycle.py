@@ -195,6 +195,15 @@ class Reload(unittest.TestCase):
         self.assertIn("users:3: expected NAME", self.reload(self.CONFIG.format(folder=self.folder, methods='"add"')))
         self.assertEqual(self.call("first", "add", 3, 4), 7)
 
+    def test_a_folder_in_the_place_of_a_file_is_refused_and_the_old_stays(self):
+        for file in (f"{self.gateway.folder.name}/sluice.toml", f"{self.folder}/users"):
+            os.rename(file, file + ".away")
+            os.mkdir(file)
+            self.assertIn(f"{file}: cannot be read: Is a directory", self.reload())
+            os.rmdir(file)
+            os.rename(file + ".away", file)
+            self.assertEqual(self.call("first", "add", 3, 4), 7)
+
     def test_a_missing_users_file_is_refused_and_the_old_stays(self):
         os.rename(f"{self.folder}/users", f"{self.folder}/away")
         self.assertIn("/users: cannot be read: No such file", self.reload())

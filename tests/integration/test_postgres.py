@@ -232,11 +232,64 @@ class Statements(ClusterCase):
             wait_for(lambda: [n["state"] for n in g.sql.topology()["nodes"]] == ["up"] * 3, "the nodes to be looked at")
             self.assertEqual({g.sql.query("SELECT 1")["route"]["node"] for _ in range(50)}, {nodes[1]})
 
+    def test_what_is_not_understood_has_a_connection_that_nobody_has_after_it(self):
+        deep = "SELECT " + "+".join(["1"] * 2500) + ", set_config('search_path', 'nowhere', false)"
+        for text in ("BEGIN /*" + "x" * 1_100_000 + "*/", deep, "BEGIN " + "/*" * 3000 + "*/" * 3000):
+            for _ in range(3):
+                self.sql.execute(text)
+            written = [self.sql.execute("INSERT INTO pair VALUES (?, 0)", [10_000_000 + i])["token"] for i in range(8)]
+            self.assertEqual(cluster.sql(0, "SELECT count(*) FROM pair WHERE id BETWEEN 10000000 AND 10000099"), "8")
+            self.assertEqual(self.sql.query("SELECT count(*) FROM pair WHERE id BETWEEN 10000000 AND 10000099", [], {"after": written[-1]})["rows"], [[8]])
+            self.sql.execute("DELETE FROM pair WHERE id BETWEEN 10000000 AND 10000099")
+            self.assertEqual({self.sql.execute("SELECT current_setting('search_path')")["rows"][0][0] for _ in range(20)}, {'"$user", public'})
+        tx = self.sql.begin()
+        self.sql.execute(deep, [], {"tx": tx})
+        self.sql.commit(tx)
+        self.assertEqual({self.sql.execute("SELECT current_setting('search_path')", [], {"key": f"path {n}"})["rows"][0][0] for n in range(5)}, {'"$user", public'})
+
+    def test_what_takes_a_scanner_long_holds_up_nobody(self):
+        for text in ("/*" * 100_000 + "*/" * 100_000 + " SELECT 1", "SELECT 1 " + "+" * 100_000 + " 1"):
+            started = time.monotonic()
+            self.assertEqual(self.sql.explain(text, {"dialect": "postgresql"})["class"], "primary")
+            self.assertLess(time.monotonic() - started, 1)
+
+    def test_a_nul_in_a_statement_is_refused_and_not_its_end(self):
+        self.sql.execute("INSERT INTO pair VALUES (20000000, 0)")
+        with zerorpc_client.Client(gateways[0].endpoint) as g:
+            for method, statement in (("sql.execute", "UPDATE pair SET n = 1 WHERE id = 20000000\0 AND false"), ("sql.batch", [["DELETE FROM pair\0 WHERE false"]]), ("sql.query", "SELECT 1\0")):
+                with self.assertRaises(zerorpc_client.RemoteError) as caught:
+                    g(method, statement)
+                self.assertIn("NUL character at byte", str(caught.exception))
+        self.assertEqual(cluster.sql(0, "SELECT n FROM pair WHERE id = 20000000"), "0")
+
+    def test_more_parameters_than_the_protocol_has_room_for_are_refused(self):
+        many = [1] * 65_536
+        text = "SELECT 1 WHERE 1 IN (" + ",".join("?" * len(many)) + ")"
+        self.assertEqual(self.sql.query(text[:-3] + ")", many[1:])["rows"], [[1]])
+        self.fault("at most 65535 parameters, not 65536", self.sql.query, text, many)
+        self.fault("at most 65535 parameters", self.sql.execute, "INSERT INTO pair " + text, many)
+        self.fault("at most 65535 parameters", self.sql.batch, [["INSERT INTO pair VALUES (30000000, 0)"], [text, many], ["INSERT INTO pair VALUES (30000001, 0)"]])
+        self.assertEqual(cluster.sql(0, "SELECT count(*) FROM pair WHERE id BETWEEN 30000000 AND 30000001"), "0")
+        self.assertEqual({n["in_flight"] for n in self.nodes()}, {0})
+
+    def test_names_that_are_too_long_to_be_told_are_cut_between_characters(self):
+        name = "a" + "é" * 31
+        self.sql.execute(f"CREATE FUNCTION {name}() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+        self.assertEqual(self.sql.query(f"SELECT {name}()")["rows"], [[1]])
+        for text in ("SELECT 1€", "SELECT 1::" + name, "SELECT * FROM t TABLESAMPLE " + name + " (1)"):
+            self.assertIn(self.sql.explain(text, {"dialect": "postgresql"})["class"], ("read", "primary"), text)
+        self.sql.explain("a" + "é" * 40 + " x", {"dialect": "mariadb"})
+
     def test_a_session_reads_what_it_wrote(self):
         for i in range(200):
             name = f"session {i}"
             self.sql.execute("INSERT INTO event VALUES (?, ?)", [name, i], {"session": "ann"})
             self.assertEqual(self.sql.query("SELECT round FROM event WHERE id = ?", [name], {"session": "ann"})["rows"], [[i]])
+
+    def test_a_key_knows_its_parameters_in_any_order(self):
+        first = self.sql.execute("INSERT INTO pair VALUES (:a, :b)", {"a": 40_000_000, "b": 2}, {"key": "in order"})
+        again = self.sql.execute("INSERT INTO pair VALUES (:a, :b)", {"b": 2, "a": 40_000_000}, {"key": "in order"})
+        self.assertEqual((first["affected"], again["affected"], again["route"]["why"]), (1, 1, "the key was used before: the reply of that time"))
 
     def test_a_key_makes_a_write_happen_once(self):
         insert = ["INSERT INTO event VALUES (?, 1) RETURNING id, round", ["keyed"], {"key": "k1"}]

@@ -177,6 +177,22 @@ class Statements(SqlCase):
         self.assertEqual(self.fault("argument 'country' must be string, not int 7", self.g.city.by_country, 7), -32602)
 
 
+class Others(SqlCase):
+    """What belongs to others, or to nobody."""
+
+    def test_a_pragma_that_acts_does_so_in_any_letters(self):
+        for text in ("SELECT * FROM PRAGMA_OPTIMIZE", "SELECT 1 WHERE 1 IN Pragma_optimize", "SELECT * FROM PRAGMA_optimize(2)"):
+            self.assertEqual(self.sql.explain(text, {"dialect": "sqlite"})["class"], "session", text)
+
+    def test_nobody_sees_what_others_ran(self):
+        self.sql.query("SELECT 'of another caller'")
+        self.fault("sqlite_stmt", self.sql.query, "SELECT sql FROM sqlite_stmt")
+
+    def test_a_value_that_grows_out_of_a_short_statement_has_its_limit(self):
+        self.assertEqual(self.sql.query("SELECT length(randomblob(1000000))")["rows"], [[1_000_000]])
+        self.fault("too big", self.sql.query, "SELECT length(replace(printf('%.*c', 50000000, 'x'), 'x', 'xxxxxxxxxx'))")
+
+
 class Fences(SqlCase):
     def test_a_write_with_a_lower_token_is_refused(self):
         def fence(token):

@@ -7,6 +7,7 @@
 
 #include "handlers/sql/classify/mariadb_functions.h"
 #include "handlers/sql/classify/mariadb_lexer.h"
+#include "rpc/utf8.h"
 
 namespace sluice::sql {
 namespace {
@@ -18,6 +19,12 @@ using Kind = Token::Kind;
 constexpr std::size_t kLongest = 1 << 20;  // bytes; longer texts are not looked into
 
 constexpr int weight(Class kind) { return kind == Class::read ? 0 : kind == Class::primary ? 1 : kind == Class::session ? 2 : 3; }
+
+Verdict opaque(std::string why) {
+  Verdict verdict{Class::primary, std::move(why)};
+  verdict.opaque = true;
+  return verdict;
+}
 
 void worsen(Verdict& verdict, Class kind, std::string_view why) {
   if (weight(kind) > weight(verdict.kind)) verdict = {kind, std::string(why)};
@@ -42,6 +49,10 @@ class Statement {
   bool acting_view(std::size_t i) const {
     if (!views_ || views_->none() || !may_name(i)) return false;
     return i >= 2 && symbol(i - 1, ".") && may_name(i - 2) ? views_->act(name(i - 2), name(i)) : views_->act("", name(i));
+  }
+  // However it is quoted.
+  bool names(std::size_t i, std::initializer_list<std::string_view> words) const {
+    return may_name(i) && std::ranges::any_of(words, [name = name(i)](std::string_view upper) { return same_word(name, upper); });
   }
   // Behind the parenthesis that closes the one at `i`.
   std::size_t behind(std::size_t i) const {
@@ -161,7 +172,7 @@ Verdict classify_select(const Statement& s) {
   Verdict verdict{Class::read, ""};
   look_within(s, verdict);
   for (std::size_t i = 1; i < s.size(); ++i)
-    if (s.symbol(i - 1, ".") && s.any_of(i, {"NEXTVAL", "CURRVAL"})) worsen(verdict, Class::primary, "it may ask a sequence");
+    if (s.symbol(i - 1, ".") && s.names(i, {"NEXTVAL", "CURRVAL"})) worsen(verdict, Class::primary, "it may ask a sequence");
   if (verdict.kind == Class::read) verdict.why = "it reads, and calls nothing that changes anything";
   return verdict;
 }
@@ -201,7 +212,7 @@ Verdict classify_explain(const Statement& s) {
   const std::size_t behind = s.symbol(i + 1, ".") ? i + 3 : i + 1;
   const bool column = s.at(behind).kind == Kind::string || (i == 1 && !s.any_of(i, {"ANALYZE", "EXTENDED"}));
   if (table && (s.size() <= behind || (s.size() == behind + 1 && column))) return {Class::read, "it describes a table"};
-  return {Class::primary, "it is not understood"};
+  return opaque("it is not understood");
 }
 
 Verdict classify_set(const Statement& s, int depth) {
@@ -212,7 +223,7 @@ Verdict classify_set(const Statement& s, int depth) {
       if (inner.kind == Class::read) inner = {Class::primary, "it runs under settings of its own (SET STATEMENT)"};
       return inner;
     }
-    return {Class::primary, "it is not understood"};
+    return opaque("it is not understood");
   }
   for (std::size_t i = 1; i < s.size(); ++i) {
     const bool changes_server = s.any_of(i, {"GLOBAL", "PASSWORD"}) || (s.word(i, "DEFAULT") && s.word(i + 1, "ROLE")) ||
@@ -223,11 +234,11 @@ Verdict classify_set(const Statement& s, int depth) {
 }
 
 Verdict classify_one(const Statement& s, int depth) {
-  if (depth > kDeepest) return {Class::primary, "it is not understood"};
+  if (depth > kDeepest) return opaque("it is not understood");
   std::size_t first = 0;
   while (s.symbol(first, "(")) ++first;
   if (s.any_of(first, {"SELECT", "VALUES"}) || s.word(first, "WITH")) return classify_select(s);
-  if (first > 0) return {Class::primary, "it is not understood"};
+  if (first > 0) return opaque("it is not understood");
   if (s.word(0, "SHOW")) return classify_show(s);
   if (s.any_of(0, {"EXPLAIN", "DESCRIBE", "DESC"})) return classify_explain(s);
   if (s.word(0, "ANALYZE")) {
@@ -258,9 +269,9 @@ Verdict classify_one(const Statement& s, int depth) {
     look_within(s, verdict);
     return verdict;
   }
-  if (s.at(0).kind != Kind::word) return {Class::primary, "it is not understood"};
+  if (s.at(0).kind != Kind::word) return opaque("it is not understood");
   const bool defines = s.any_of(0, {"CREATE", "ALTER", "DROP", "RENAME", "GRANT", "REVOKE"});
-  return {Class::write, std::string(s.at(0).text.substr(0, 32)) + " is no read", false, defines};
+  return {Class::write, to_utf8(s.at(0).text.substr(0, 32)) + " is no read", false, defines};
 }
 
 std::optional<Verdict> classify(std::string_view text, mariadb::Reading reading, const mariadb::Views* views) {
@@ -273,9 +284,10 @@ std::optional<Verdict> classify(std::string_view text, mariadb::Reading reading,
     while (to < all->size() && !((*all)[to].kind == Kind::symbol && (*all)[to].text == ";")) ++to;
     if (to > from) {
       Verdict one = classify_one(Statement(std::span(*all).subspan(from, to - from), views));
-      const bool defines = verdict.defines || one.defines;
+      const bool defines = verdict.defines || one.defines, opaque = verdict.opaque || one.opaque;
       if (!any || weight(one.kind) > weight(verdict.kind)) verdict = std::move(one);
       verdict.defines = defines;
+      verdict.opaque = opaque;
       any = true;
     }
     from = to + 1;
@@ -286,17 +298,17 @@ std::optional<Verdict> classify(std::string_view text, mariadb::Reading reading,
 }  // namespace
 
 Verdict classify_mariadb(std::string_view text, const mariadb::Views* views) {
-  if (text.size() > kLongest) return {Class::primary, "it is longer than " + std::to_string(kLongest) + " bytes, which is not looked into"};
+  if (text.size() > kLongest) return opaque("it is longer than " + std::to_string(kLongest) + " bytes, which is not looked into");
   const auto readings = mariadb::readings(text);
-  if (readings.empty()) return {Class::primary, "it has comments for too many versions of servers"};
+  if (readings.empty()) return opaque("it has comments for too many versions of servers");
   std::optional<Verdict> verdict;
   for (const mariadb::Reading& reading : readings) {
     auto one = classify(text, reading, views);
-    const bool defines = (verdict && verdict->defines) || (one && one->defines);
+    const bool defines = (verdict && verdict->defines) || (one && one->defines), opaque = (verdict && verdict->opaque) || (one && one->opaque);
     if (one && (!verdict || weight(one->kind) > weight(verdict->kind))) verdict = std::move(one);
-    if (verdict) verdict->defines = defines;
+    if (verdict) verdict->defines = defines, verdict->opaque = opaque;
   }
-  return verdict ? std::move(*verdict) : Verdict{Class::primary, "a string or a comment in it does not end"};
+  return verdict ? std::move(*verdict) : opaque("a string or a comment in it does not end");
 }
 
 }  // namespace sluice::sql

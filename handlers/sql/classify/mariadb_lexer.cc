@@ -103,7 +103,7 @@ class Lexer {
   bool quoted(char quote, Token::Kind kind) {
     const std::size_t from = at_++;
     for (; at_ < text_.size(); ++at_) {
-      if (peek() == '\\' && quote != '`' && reading_.backslash_escapes) {
+      if (peek() == '\\' && quote != '`' && reading_.backslash_escapes && !(quote == '"' && reading_.ansi_quotes)) {
         ++at_;
       } else if (peek() == quote) {
         if (peek(1) == quote) {
@@ -198,7 +198,9 @@ std::vector<Reading> readings(std::string_view text) {
   std::vector<Reading> out;
   for (const unsigned version : versions) {
     out.push_back({true, version});
-    if (text.find('\\') != text.npos) out.push_back({false, version});
+    if (text.find('\\') == text.npos) continue;
+    out.push_back({false, version});
+    if (text.find('"') != text.npos) out.push_back({true, version, true});
   }
   return out;
 }

@@ -17,6 +17,7 @@ struct Token {
 struct Reading {
   bool backslash_escapes = true;  // sql_mode has no NO_BACKSLASH_ESCAPES
   unsigned version = 101100;      // of the server, as in /*!101100 ... */
+  bool ansi_quotes = false;       // sql_mode has ANSI_QUOTES: within "..." a backslash is one
 };
 
 // All that differ for this text, of MariaDB 10.0 and later. Nothing when they are too many.

@@ -4,11 +4,13 @@
 
 #include "handlers/sql/classify/postgres_names.h"
 #include "handlers/sql/classify/postgres_tree.h"
+#include "rpc/utf8.h"
 
 namespace sluice::sql {
 namespace {
 
 constexpr std::size_t kLongest = 1 << 20;  // bytes; longer texts are not parsed
+constexpr std::size_t kLongestRun = 2000;    // of operators' characters
 
 constexpr sluice_pg_class kind_of(Class kind) {
   switch (kind) {
@@ -41,11 +43,28 @@ NameEffect effect_of(sluice_pg_thing thing, std::string_view schema, std::string
   return {Class::primary, true, "is not understood"};
 }
 
+Verdict opaque(std::string why) {
+  Verdict verdict{Class::primary, std::move(why)};
+  verdict.opaque = true;
+  return verdict;
+}
+
+// PostgreSQL's scanner takes a run of operators' characters as one token, then gives most of it back: its time grows with the square.
+bool takes_long(std::string_view text) {
+  std::size_t run = 0;
+  for (const char c : text) {
+    run = std::string_view("~!@#^&|`?+-*/%<>=").find(c) == std::string_view::npos ? 0 : run + 1;
+    if (run > kLongestRun) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 Verdict classify_postgres(std::string_view text, const Catalogue* catalogue) {
-  if (text.size() > kLongest) return {Class::primary, "it is longer than " + std::to_string(kLongest) + " bytes, which is not looked into"};
-  if (text.find('\0') != text.npos) return {Class::primary, "it has a NUL character in it"};
+  if (text.size() > kLongest) return opaque("it is longer than " + std::to_string(kLongest) + " bytes, which is not looked into");
+  if (text.find('\0') != text.npos) return opaque("it has a NUL character in it");
+  if (takes_long(text)) return opaque("it has more operators or comments within each other than is looked into");
   sluice_pg_verdict verdict;
   const std::string terminated(text);
   sluice_pg_classify(
@@ -56,10 +75,11 @@ Verdict classify_postgres(std::string_view text, const Catalogue* catalogue) {
         return kind_of(effect.kind);
       },
       const_cast<Catalogue*>(catalogue), &verdict);
-  if (verdict.broken) return {Class::primary, verdict.why};
+  std::string why = to_utf8(verdict.why);  // names are cut where their room ends, within a character too
+  if (verdict.broken) return opaque(std::move(why));
   if (verdict.statements == 0) return {Class::primary, "there is no statement in it"};
   if (verdict.kind == SLUICE_PG_READ) return {Class::read, verdict.statements == 1 ? "it reads, and calls nothing that changes anything" : "its statements read, and call nothing that changes anything"};
-  return {class_of(verdict.kind), verdict.why, false, verdict.defines != 0};
+  return {class_of(verdict.kind), std::move(why), false, verdict.defines != 0};
 }
 
 }  // namespace sluice::sql

@@ -120,7 +120,8 @@ static bool walk_node(Node *node, Walk *walk);
 
 static bool walk_children(Node *node, Walk *walk) {
   if (walk->depth >= kDeepest) {
-    note(walk, SLUICE_PG_PRIMARY, "it nests deeper than is looked into%s", "");
+    walk->verdict->broken = 1;
+    snprintf(walk->verdict->why, sizeof walk->verdict->why, "it nests deeper than is looked into");
     return true;
   }
   ++walk->depth;

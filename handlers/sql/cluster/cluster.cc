@@ -92,11 +92,14 @@ std::optional<Fault> Cluster::understand(Job& job) {
   Work& work = job.work;
   job.read = !work.expects_write && work.statements.size() == 1 && !work.options.fence && work.options.key.empty();
   for (const Statement& statement : work.statements) {
+    if (const auto nul = statement.text.find('\0'); nul != statement.text.npos)
+      return Fault(Fault::Kind::bad_arguments, "the statement has a NUL character at byte " + std::to_string(nul) + ", where a server would end it; pass octets as a parameter");
     Verdict verdict = engine_->classify(statement.text);
     if (verdict.kind == Class::session)
       return Fault(Fault::Kind::bad_arguments, "this statement would change the connection, which other callers share: " + verdict.why + ". " +
                                                    "Use sql.begin for a transaction, sql.open for a cursor, the options of a call for its settings");
     job.defines |= verdict.defines;
+    job.opaque |= verdict.opaque;
     if (job.verdict.why.empty() || verdict.kind == Class::write) job.verdict = std::move(verdict);
   }
   if (work.options.read_only) {

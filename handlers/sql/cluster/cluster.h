@@ -67,6 +67,7 @@ class Cluster final : public Backend {
     Deadline deadline = kNoDeadline;
     Verdict verdict;
     bool understood = false;            // `verdict` and `read` are of its statements
+    bool opaque = false;                // no other call may have its connection after it
     bool defines = false;               // after it statements may be others than before: that is learned before it is answered
     std::optional<Outcome> outcome;     // while that goes on
     bool read = false;                  // may go to a replica
@@ -150,6 +151,7 @@ class Cluster final : public Backend {
   void write(const JobPtr&);
   void write_failed(const JobPtr&, Node&, Failure);
   void sent_write(const JobPtr&, Node&, Trip::Arrived);
+  void send_alone(const JobPtr&, Node&, Trip);
 
   // guarded.cc
   void guarded(const JobPtr&, Node&);

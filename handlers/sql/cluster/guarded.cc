@@ -79,7 +79,7 @@ void Cluster::finish_guarded(const JobPtr& job, Node& node, std::vector<Rows> ro
   steps.push_back({texts.commit, {}});
   job->may_have_run = job->work.options.key.empty();
   held(job, node, std::move(steps), true, [this, job, &node, rows = std::move(rows)](Trip::Answer committed) mutable {
-    job->lease->give(true);
+    job->lease->give(!job->opaque);
     Trip::Answer answered;
     answered.rows = std::move(rows);
     answered.at = std::move(committed.at);

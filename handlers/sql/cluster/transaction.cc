@@ -70,6 +70,7 @@ void Cluster::run_in_transaction(const JobPtr& job) {
   }
   transaction->busy = true;
   transaction->defines |= job->defines;
+  transaction->opaque |= job->opaque;
   job->sent = Clock::now();
   job->attempts = 1;
   Trip trip;
@@ -142,7 +143,7 @@ void Cluster::end_transaction(const JobPtr& job, bool commit) {
         return answer(job, Fault(Fault::Kind::outcome_unknown, "the connection to " + node.name() + " ended before it answered the commit: the transaction may have been kept or not"));
       return answer(job, std::move(failure->fault));
     }
-    transaction->lease->give(true);
+    transaction->lease->give(!transaction->opaque);
     if (commit && failed) return answer(job, Fault(Fault::Kind::conflict, "the transaction had failed and was rolled back: " + transaction->why));
     answer_rows(job, node, std::move(std::get<Trip::Answer>(arrived)));
   };

@@ -13,6 +13,7 @@ struct Cluster::Transaction {
   bool busy = false;    // a statement is under way
   bool failed = false;  // only its end is accepted
   bool defines = false;  // Job::defines of its commit
+  bool opaque = false;   // Job::opaque of a statement in it
   std::string why;      // it failed
 };
 

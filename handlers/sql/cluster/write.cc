@@ -27,7 +27,20 @@ void Cluster::write(const JobPtr& job) {
   trip.read_committed = job->work.options.read_committed;
   trip.done = [this, job, node](Trip::Arrived arrived) { sent_write(job, *node, std::move(arrived)); };
   job->may_have_run = job->verdict.kind != Class::read;  // until the server says otherwise
-  node->send(Link::Use::write, std::move(trip));
+  job->opaque ? send_alone(job, *node, std::move(trip)) : node->send(Link::Use::write, std::move(trip));
+}
+
+// On a connection that nobody has after it: what it did to that, nobody knows.
+void Cluster::send_alone(const JobPtr& job, Node& node, Trip trip) {
+  auto shared = std::make_shared<Trip>(std::move(trip));
+  node.lease(job->party(), [this, job, &node, shared](std::variant<std::shared_ptr<Node::Lease>, Failure> leased) {
+    if (job->answered) return give_back(leased);
+    if (auto* failure = std::get_if<Failure>(&leased)) return write_failed(job, node, std::move(*failure));
+    job->lease = std::move(std::get<std::shared_ptr<Node::Lease>>(leased));  // closed when the call is answered
+    Link* link = job->lease->link();
+    if (!link) return write_failed(job, node, {Failure::Kind::lost, Fault(Fault::Kind::unavailable, "the connection ended"), false});
+    link->send(std::move(*shared));
+  });
 }
 
 void Cluster::sent_write(const JobPtr& job, Node& node, Trip::Arrived arrived) {

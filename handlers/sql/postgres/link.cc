@@ -169,6 +169,8 @@ void PgLink::control(const std::shared_ptr<Flight>& flight, const char* text) {
 // Throws Fault (bad_arguments) when they do not fit the statement.
 void PgLink::Bound::take(const Numbered& statement, const Value& params) {
   const auto given = in_order(statement, params);
+  if (given.size() > kParameters)
+    throw Fault(Fault::Kind::bad_arguments, "a statement takes at most " + std::to_string(kParameters) + " parameters, not " + std::to_string(given.size()) + "; pass an array, or several statements");
   parameters.clear();
   types.clear();
   values.clear();
@@ -210,16 +212,16 @@ bool PgLink::transmit_statement(const std::shared_ptr<Flight>& flight, std::size
     named = when_hot(key_);
   }
   if (!named) {
-    PQsendQueryParams(connection_, numbered->text.c_str(), bound_.count(), bound_.types.data(), bound_.values.data(), bound_.lengths.data(), bound_.formats.data(), 0);
+    sent(PQsendQueryParams(connection_, numbered->text.c_str(), bound_.count(), bound_.types.data(), bound_.values.data(), bound_.lengths.data(), bound_.formats.data(), 0));
     expect(Expected::Kind::statement, flight, index);
     return true;
   }
   if (!named->sent) {
     named->sent = true;
-    PQsendPrepare(connection_, named->name.c_str(), numbered->text.c_str(), bound_.count(), bound_.types.data());
+    sent(PQsendPrepare(connection_, named->name.c_str(), numbered->text.c_str(), bound_.count(), bound_.types.data()));
     expect(Expected::Kind::prepare, flight, index, named);
   }
-  PQsendQueryPrepared(connection_, named->name.c_str(), bound_.count(), bound_.values.data(), bound_.lengths.data(), bound_.formats.data(), 0);
+  sent(PQsendQueryPrepared(connection_, named->name.c_str(), bound_.count(), bound_.values.data(), bound_.lengths.data(), bound_.formats.data(), 0));
   expect(Expected::Kind::statement, flight, index, std::move(named));
   return true;
 }
@@ -265,6 +267,7 @@ void PgLink::forget(const Named& named) {
 void PgLink::on_turn_end() {
   turn_end_ = false;
   if (state_ != State::open) return;
+  if (unsent_) return lost(PQerrorMessage(connection_));
   if (group_open_) sync(nullptr);
   const std::weak_ptr alive(alive_);
   flush();

@@ -40,6 +40,7 @@ class PgLink final : public cluster::Link, private Loop::Watcher, private Loop::
   static constexpr std::size_t kPipelined = 48;  // trips on the way at once
   static constexpr std::size_t kPrepared = 256;  // named statements kept at the server
   static constexpr std::size_t kPreparedBytes = 16 << 10;  // longer texts are not prepared
+  static constexpr std::size_t kParameters = 65'535;  // of a statement: the protocol counts them in two octets
 
   // A trip on its way.
   struct Flight {
@@ -86,6 +87,8 @@ class PgLink final : public cluster::Link, private Loop::Watcher, private Loop::
   void transmit(const std::shared_ptr<Flight>&);
   bool transmit_statement(const std::shared_ptr<Flight>&, std::size_t index);
   void control(const std::shared_ptr<Flight>&, const char* text);
+  // What libpq would not take (it had no memory) will never be answered: the connection ends with the turn.
+  void sent(int taken) noexcept { unsent_ |= taken == 0; }
   void expect(Expected::Kind, const std::shared_ptr<Flight>&, std::size_t index = 0, NamedPtr named = {});
   void sync(const std::shared_ptr<Flight>&);
   void flush();
@@ -122,6 +125,7 @@ class PgLink final : public cluster::Link, private Loop::Watcher, private Loop::
   bool group_open_ = false;   // reads were sent since the last Sync
   bool rows_by_one_ = false;  // told libpq so for the statement at the front
   bool turn_end_ = false;
+  bool unsent_ = false;
 
   Bound bound_;      // this and the next are kept for their memory
   std::string key_;

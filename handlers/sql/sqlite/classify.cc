@@ -77,7 +77,9 @@ void Sight::look(int action, std::string_view first, std::string_view second, bo
   switch (action) {
     case SQLITE_READ:
       // A PRAGMA that acts, in the clothes of a table.
-      if (first.starts_with("pragma_") && one_of(first.substr(7), kActingAsTables)) found(Class::session, "PRAGMA " + std::string(first.substr(7)) + " acts on the connection or the file");
+      if (same(first.substr(0, 7), "pragma_") && one_of(first.substr(7), kActingAsTables)) found(Class::session, "PRAGMA " + std::string(first.substr(7)) + " acts on the connection or the file");
+      // Others' texts, with their values in them.
+      if (same(first, "sqlite_stmt")) found(Class::session, "sqlite_stmt tells what other callers ran on the connection");
       return;
     case SQLITE_SELECT:
     case SQLITE_RECURSIVE: return;

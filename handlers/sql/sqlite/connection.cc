@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kCached = 256;  // prepared statements of a connection
 constexpr int kStepsBetweenLooks = 4000;
+constexpr int kLongestValue = 64 << 20;  // bytes
 
 // "SQLITE_CONSTRAINT_UNIQUE": the names that callers look for. The codes are SQLite's, extended ones included.
 std::string code_name(int code) {
@@ -93,6 +94,8 @@ Connection::Connection(const std::string& file, Mode mode) {
   const char* setup = mode == Mode::writer ? "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON" : "PRAGMA query_only=ON; SELECT 1 FROM sqlite_schema";
   if (const int code = sqlite3_exec(handle_, setup, nullptr, nullptr, nullptr); code != SQLITE_OK) fail(code);
   sqlite3_create_function_v2(handle_, "sluice_boottime_ms", 0, SQLITE_UTF8 | SQLITE_INNOCUOUS, nullptr, boottime_ms, nullptr, nullptr, nullptr);
+  // Functions make long values out of short statements, and are not interrupted within one.
+  sqlite3_limit(handle_, SQLITE_LIMIT_LENGTH, kLongestValue);
   sqlite3_set_authorizer(handle_, &Connection::authorize, this);
   sqlite3_progress_handler(
       handle_, kStepsBetweenLooks, [](void* self) { return static_cast<int>(static_cast<Connection*>(self)->stops()); }, this);
@@ -249,7 +252,7 @@ Stop stop_at(const Reply& reply, Clock::time_point deadline) {
 
 bool Connection::stops() {
   if (!stop_) return false;
-  stopped_by_ = (*stop_)();
+  stopped_by_ = halted_.load(std::memory_order_relaxed) ? Fault::Kind::cancelled : (*stop_)();
   return stopped_by_.has_value();
 }
 
@@ -262,7 +265,7 @@ bool Connection::step(const Prepared& prepared, Value::Array& row, std::size_t& 
   if (code == SQLITE_DONE) return false;
   if (code == SQLITE_INTERRUPT) {
     const auto kind = stopped_by_.value_or(Fault::Kind::cancelled);
-    throw Fault(kind, std::string("the statement was stopped: ") + (kind == Fault::Kind::cancelled ? "its caller is gone" : "its time was up; give it more (timeout_ms), or have it do less"));
+    throw Fault(kind, std::string("the statement was stopped: ") + (halted_ ? "the gateway is stopping" : kind == Fault::Kind::cancelled ? "its caller is gone" : "its time was up; give it more (timeout_ms), or have it do less"));
   }
   if (code != SQLITE_ROW) throw error(sqlite3_sql(statement));
   const int count = sqlite3_data_count(statement);

@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 
 #include <functional>
+#include <atomic>
 #include <list>
 #include <memory>
 #include <unordered_map>
@@ -68,6 +69,8 @@ class Connection {
 
   // The gateway's own statements (BEGIN, SAVEPOINT ...); answers SQLite's code.
   int control(const char* sql) noexcept;
+  // From any thread: what runs, or will, ends as cancelled. For the gateway's end.
+  void halt() noexcept { halted_.store(true, std::memory_order_relaxed); }
   bool in_transaction() const noexcept { return sqlite3_get_autocommit(handle_) == 0; }
   Fault error(const std::string& text) const;  // the last one, as a caller reads it
 
@@ -88,6 +91,7 @@ class Connection {
   class Sight* sight_ = nullptr;  // what the authorizer saw of the statement being prepared
   const Stop* stop_ = nullptr;  // of the statement that runs
   std::optional<Fault::Kind> stopped_by_;
+  std::atomic<bool> halted_{false};
 };
 
 }  // namespace sluice::sql::sqlite

@@ -13,6 +13,7 @@ Readers::~Readers() {
     stopping_ = true;
   }
   changed_.notify_all();
+  for (auto& connection : connections_) connection->halt();
   for (auto& thread : threads_) thread.join();
 }
 

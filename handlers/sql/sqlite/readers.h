@@ -24,7 +24,7 @@ class Readers {
   };
 
   Readers(std::string file, std::size_t threads, Shedder::Limits);
-  ~Readers();  // finishes what runs, destroys what waits
+  ~Readers();  // stops what runs, destroys what waits
 
   // From any thread. In turn with the tasks of other parties. A Fault: it is not taken, and untouched.
   std::optional<Fault> run(const Caller&, Task&);

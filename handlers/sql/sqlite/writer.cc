@@ -43,6 +43,7 @@ Writer::~Writer() {
     stopping_ = true;
   }
   changed_.notify_all();
+  connection_.halt();
   thread_.join();
 }
 

@@ -38,6 +38,13 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"EXPLAIN t", R}, Case{"EXPLAIN SELECT 1", R}, Case{"EXPLAIN EXTENDED SELECT * FROM t", R}, Case{"EXPLAIN FORMAT=JSON SELECT 1", R}, Case{"ANALYZE SELECT 1", R},
         Case{"ANALYZE FORMAT=JSON SELECT 1", R}, Case{"SELECT SLEEP(0)", R}, Case{"SELECT a.b.c FROM a.b", R}, Case{"SELECT * FROM t LIMIT 5 OFFSET 2", R}));
 
+// What other settings of sql_mode make of it: ANSI_QUOTES, in which a backslash within "..." is one, and ORACLE.
+INSTANTIATE_TEST_SUITE_P(
+    OtherModes, MariaDbClassTest,
+    testing::Values(
+        Case{"SELECT 'a\\'' AS \"b\\\", GET_LOCK('audit',0) -- '\" #\"", S}, Case{"SELECT 'a\\'' AS \"b\\\", 1 INTO OUTFILE '/x' -- '\" #\"", W},
+        Case{"SELECT s.`nextval`", P}, Case{"SELECT s.\"nextval\"", P}, Case{"SELECT s.`currval`", P}));
+
 INSTANTIATE_TEST_SUITE_P(
     Writes, MariaDbClassTest,
     testing::Values(
