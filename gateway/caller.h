@@ -11,7 +11,7 @@
 
 namespace sluice {
 
-// The server answered with a fault.
+// The server answered with a fault, or refused who calls.
 struct CallFailed : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -30,11 +30,13 @@ class Caller {
 
 // How a caller shows who he is, and knows whom he talks to. What is empty is not used.
 struct Proofs {
+  std::string password_file;         // for http:// and https://: its first line is the password of the name in the URL
   std::string ca, certificate, key;  // files in PEM, for https://
   std::string server_key, keys;      // CURVE: the server's public key; a file of `sluice keygen`
 };
 
-// http:// by xmlrpc-c's client, tcp:// and ipc:// by our zerorpc client. Throws std::invalid_argument for another URL.
+// http:// by xmlrpc-c's client, with NAME:PASSWORD@ sent as HTTP Basic; tcp:// and ipc:// by our zerorpc client. Throws std::invalid_argument
+// for another URL, and for a password that is missing or has no place. No message shows a password.
 std::unique_ptr<Caller> connect(const std::string& url, int timeout_ms, const Proofs& = {});
 
 }  // namespace sluice

@@ -35,9 +35,10 @@ int main(int argc, char** argv) {
 
   commands::CallOptions call;
   auto* call_command = app.add_subcommand("call", "Call a method; without one, list those that are served");
-  call_command->add_option("URL", call.url, "http://HOST:PORT, tcp://HOST:PORT or ipc://FILE")->required();
+  call_command->add_option("URL", call.url, "http://[NAME[:PASSWORD]@]HOST:PORT, https:// likewise, tcp://HOST:PORT or ipc://FILE;\na PASSWORD here stands in `ps` too: use --password-file")->required();
   call_command->add_option("METHOD", call.method, "Name of the method, followed by its arguments as JSON;\nwhat is no JSON is a string; - reads standard input");
   call_command->add_option("--timeout", call.timeout_s, "Seconds to wait for the answer (30)")->check(CLI::PositiveNumber)->type_name("SECONDS");
+  call_command->add_option("--password-file", call.proofs.password_file, "http, https: its first line is the password of NAME in the URL")->type_name("FILE");
   call_command->add_option("--ca", call.proofs.ca, "https: certificates that vouch for the server's, in place of the system's")->type_name("FILE");
   call_command->add_option("--cert", call.proofs.certificate, "https: a certificate of one's own")->type_name("FILE");
   call_command->add_option("--key", call.proofs.key, "https: its key, when it is not in the same file")->type_name("FILE");
@@ -48,7 +49,7 @@ int main(int argc, char** argv) {
   call_command->prefix_command();
   call_command->footer(
       "Options stand before the URL. Answers are JSON; the items of a stream come line by line. Bytes are {\"$base64\": \"aGk=\"}, times {\"$datetime\": \"20261123T14:05:00\"}, both ways.\n"
-      "Exit codes: 0 answered, 1 the server answered with a fault, 2 wrong usage, 3 no answer.\n"
+      "Exit codes: 0 answered, 1 the server answered with a fault or refused the login, 2 wrong usage, 3 no answer.\n"
       "Examples:\n"
       "  sluice call http://127.0.0.1:4242 add 3 4\n"
       "  sluice call tcp://127.0.0.1:4243 sql.query 'SELECT name FROM city WHERE country = ?' '[\"NO\"]'\n"

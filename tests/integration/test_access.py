@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ import urllib.request
 import xmlrpc.client
 
 sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "examples/1_hello"))
-from gateway import SLUICE, Gateway, wait_for
+from gateway import SLUICE, Gateway, free_port, wait_for
 from zerorpc_client import Client, RemoteError
 
 PASSWORD = "correct horse"
@@ -413,6 +414,73 @@ class Audit(Case):
         as_user("all").sql.execute("INSERT INTO city VALUES ('after')")
         wait_for(lambda: audit(), "lines")
         self.assertNotIn("select", json.dumps(audit()).lower())
+
+
+class SluiceCall(unittest.TestCase):
+    def setUp(self):
+        # A gateway of its own: failures make this address wait.
+        self.gateway = self.enterContext(Gateway(config=CONFIG.format(folder=folder.name)))
+
+    def call(self, login, *options, to=None):
+        url = (to or self.gateway.url).replace("://", f"://{login}@" if login else "://")
+        done = subprocess.run([SLUICE, "call", "--timeout", "20", *options, url, "add", "3", "4"], capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout, done.stderr
+
+    def password_file(self, text):
+        path = f"{self.gateway.folder.name}/password"
+        with open(path, "w") as f:
+            f.write(text)
+        return "--password-file", path
+
+    def test_a_password_in_the_url(self):
+        self.assertEqual(user("add", "a@b", "--role", "all", "--users", f"{folder.name}/users", stdin="p:w/%41 é@\n").returncode, 0)
+        self.gateway.process.send_signal(signal.SIGHUP)
+        self.assertEqual(self.call("ann:correct%20horse"), (0, "7\n", ""))
+        wait_for(lambda: self.call("a%40b:p:w%2F%2541%20é@")[0] == 0, "the new user")
+
+    def test_a_password_in_a_file(self):
+        self.assertEqual(self.call("ann", *self.password_file(PASSWORD + "\n")), (0, "7\n", ""))
+        for login, text, words in [("", PASSWORD, "expected http://NAME@HOST:PORT"), ("ann:pass", PASSWORD, "one of them is expected"),
+                                   ("ann", "", "nothing on its first line")]:
+            code, out, err = self.call(login, *self.password_file(text))
+            self.assertEqual((code, out), (2, ""), err)
+            self.assertIn(words, err)
+        self.assertIn("cannot be read", self.call("ann", "--password-file", "/nowhere")[2])
+
+    def test_a_refused_login_is_told_as_one(self):
+        code, out, err = self.call("ann:wrong%20horse")
+        self.assertEqual((code, out), (1, ""))
+        self.assertEqual(err, f"{self.gateway.url} refused the login of 'ann' (HTTP 401): the name or the password is wrong\n")
+        code, out, err = self.call("ann")
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn("refused the login of 'ann'", err)
+
+    def test_who_failed_too_often_is_told_to_wait(self):
+        for n in range(6):
+            self.assertEqual(post(basic("ann", f"wrong {n}"), self.gateway.url)[0], 401)
+        code, out, err = self.call("ann:correct%20horse")
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn("takes no login now", err)
+
+    def test_who_shows_nothing_is_asked_who_he_is(self):
+        with tempfile.TemporaryDirectory() as place:
+            with open(f"{place}/users", "w") as f:
+                f.write("")
+            with Gateway(config=f'[access]\nusers = "{place}/users"\n[role.all]\nmethods = ["*"]\n') as strict:
+                code, out, err = self.call("", to=strict.url)
+        self.assertEqual((code, out), (1, ""), err)
+        self.assertIn("does not know who calls (HTTP 401): say http://NAME@HOST:PORT with --password-file FILE", err)
+
+    def test_no_message_shows_the_password(self):
+        closed = free_port()
+        for url, wanted in [(f"http://127.0.0.1:{closed}", 3), (f"https://127.0.0.1:{closed}", 3), (self.gateway.url, 1), (self.gateway.url + "/x@y:z", None),
+                            (self.gateway.endpoint, 2), ("curve+" + self.gateway.endpoint, 2), ("ftp://127.0.0.1", 2)]:
+            for password in ("hidden", "hid/hidden", "hid@hidden", "%68idden"):
+                code, out, err = self.call("ann:" + password, to=url)
+                self.assertNotEqual(code, 0)
+                self.assertNotRegex(out + err, "hidden|hid@|hid/|idden", url)
+                if wanted and "/" not in password:
+                    self.assertEqual(code, wanted, err)
 
 
 class Command(unittest.TestCase):

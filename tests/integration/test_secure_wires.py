@@ -67,6 +67,7 @@ def setUpModule():
     server_key = run(SLUICE, "keygen", f"{folder.name}/keys")
     run(SLUICE, "user", "add", "worker", "--role", "adder", "--certificate", "worker", "--users", users)
     run(SLUICE, "user", "add", "worker", "--role", "adder", "--key", run(SLUICE, "keygen", f"{folder.name}/worker_keys"), "--users", users)
+    run(SLUICE, "user", "add", "ann", "--role", "adder", "--users", users, input="correct horse\n")
     token = run(SLUICE, "user", "add", "holder", "--role", "adder", "--token", "--users", users)
     all_token = run(SLUICE, "user", "add", "all", "--role", "all", "--token", "--users", users)
     nobody_token = run(SLUICE, "user", "add", "nobody", "--role", "nothing", "--token", "--users", users)
@@ -183,6 +184,9 @@ class Https(unittest.TestCase):
         at = folder.name
         self.assertEqual(run(SLUICE, "call", "--ca", f"{at}/ca.pem", "--cert", f"{at}/worker.pem", "--key", f"{at}/worker.key", mtls, "add", "3", "4"), "7")
         self.assertEqual(subprocess.run([SLUICE, "call", https, "add", "3", "4"], capture_output=True, timeout=60).returncode, 3)  # an unknown authority
+
+    def test_sluice_call_with_a_password(self):
+        self.assertEqual(run(SLUICE, "call", "--ca", f"{folder.name}/ca.pem", https.replace("://", "://ann:correct%20horse@"), "add", "3", "4"), "7")
 
 
 class Reload(unittest.TestCase):

@@ -3,24 +3,12 @@
 #include <charconv>
 #include <stdexcept>
 
+#include "rpc/percent.h"
+
 namespace sluice::sql::mariadb {
 namespace {
 
 constexpr std::string_view kForm = "expected mariadb://USER:PASSWORD@HOST:PORT,HOST:PORT/DATABASE";
-
-std::string decode(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    unsigned octet = 0;
-    if (text[i] == '%' && i + 2 < text.size() + 0 && std::from_chars(text.data() + i + 1, text.data() + i + 3, octet, 16).ptr == text.data() + i + 3) {
-      out += static_cast<char>(octet);
-      i += 2;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
 
 // What is before the divider, which is dropped with it; all of it when there is none.
 std::string_view until(std::string_view& rest, char divider) {
@@ -50,7 +38,7 @@ std::pair<std::string, std::string> read_host(std::string_view text) {
 void read_option(Url& url, std::string_view option) {
   Login& login = url.login;
   const std::string_view name = until(option, '=');
-  const std::string value = decode(option);
+  const std::string value = percent_decode(option);
   if (name == "tls" && (value == "on" || value == "off"))
     login.tls = value == "on";
   else if (name == "tls_ca")
@@ -71,12 +59,12 @@ Url read_url(std::string_view text) {
   text.remove_prefix(10);
   std::string_view place = until(text, '?'), options = text;
   std::string_view servers = until(place, '/');
-  out.login.database = decode(place);
+  out.login.database = percent_decode(place);
   if (const auto at = servers.rfind('@'); at != servers.npos) {
     std::string_view account = servers.substr(0, at);
     servers.remove_prefix(at + 1);
-    out.login.user = decode(until(account, ':'));
-    out.login.password = decode(account);
+    out.login.user = percent_decode(until(account, ':'));
+    out.login.password = percent_decode(account);
   }
   do {
     out.hosts.push_back(read_host(until(servers, ',')));
