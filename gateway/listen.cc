@@ -43,6 +43,13 @@ Listener read_listener(const std::string& listen) {
 void check_endpoint(const std::string& endpoint) {
   if (!endpoint.starts_with("tcp://") && !endpoint.starts_with("ipc://") && !endpoint.starts_with("curve+tcp://"))
     throw std::runtime_error("zerorpc.listen: '" + endpoint + "' is no endpoint; expected tcp://HOST:PORT, curve+tcp://HOST:PORT or ipc://FILE");
+  if (endpoint.starts_with("ipc://")) return;
+  // libzmq would take the port's lower 16 bits.
+  const std::string_view port = std::string_view(endpoint).substr(endpoint.rfind(':') + 1);
+  std::uint16_t number = 0;
+  const auto [stop, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+  if (port != "*" && (error != std::errc() || stop != port.data() + port.size()))
+    throw std::runtime_error("zerorpc.listen: '" + endpoint + "' has no port; expected a number from 0 to 65535 after the last colon, not '" + std::string(port) + "'");
 }
 
 bool is_loopback(const std::string& host) {

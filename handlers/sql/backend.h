@@ -70,6 +70,7 @@ struct Options {
   bool read_committed = false;
 };
 
+Fault longer_than(std::chrono::milliseconds longest, std::chrono::milliseconds asked);  // of begin()'s timeout_ms; for backends
 Fault only_reads(const std::string& why);  // the denial of a write whose caller may only read; for backends
 
 struct Rows {

@@ -54,6 +54,10 @@ Fault stale(const Fence& fence, std::int64_t seen) {
                {{"lock", fence.lock}, {"given", std::to_string(fence.token)}, {"seen", std::to_string(seen)}});
 }
 
+Fault longer_than(std::chrono::milliseconds longest, std::chrono::milliseconds asked) {
+  return Fault(Fault::Kind::bad_arguments, "begin() option 'timeout_ms' must be at most " + std::to_string(longest.count()) + " (sql.transaction_ms), not " + std::to_string(asked.count()));
+}
+
 Fault only_reads(const std::string& why) {
   return Fault(Fault::Kind::denied, "the caller may only read, and this is, or may be, a write: " + why + "; an operator can give him a role with statements = \"write\"");
 }
@@ -70,7 +74,7 @@ std::string_view name_of(Class kind) noexcept {
 
 Options read_options(const std::string& method, const Value::Struct& given) {
   Options options;
-  bool level_given = false;
+  bool level_given = false, lag_given = false;
   for (const auto& [name, value] : given) {
     if (value.is_nil()) continue;  // Python's None: as if it were not there
     if (name == "after") {
@@ -95,6 +99,7 @@ Options read_options(const std::string& method, const Value::Struct& given) {
     } else if (name == "max_lag_ms") {
       options.max_lag_ms = taken<std::int64_t>(method, name, value);
       if (options.max_lag_ms < 0) throw Fault(Fault::Kind::bad_arguments, method + "() option 'max_lag_ms' must not be negative");
+      lag_given = true;
       if (!level_given && options.after.empty()) options.level = Level::bounded;
     } else if (name == "timeout_ms") {
       options.timeout_ms = taken<std::int64_t>(method, name, value);
@@ -110,6 +115,8 @@ Options read_options(const std::string& method, const Value::Struct& given) {
   }
   if (!options.key.empty() && !options.tx.empty())
     throw Fault(Fault::Kind::bad_arguments, method + "() takes 'key' or 'tx', not both: a key's reply is kept in a transaction of its own");
+  if (options.level == Level::bounded && !lag_given)
+    throw Fault(Fault::Kind::bad_arguments, method + "() with level 'bounded' needs the option 'max_lag_ms': how far behind the primary an answer may be");
   if (options.level == Level::after && options.after.empty())
     throw Fault(Fault::Kind::bad_arguments, method + "() with level 'after' needs the option 'after': the token of a write's answer");
   return options;

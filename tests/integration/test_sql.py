@@ -259,6 +259,17 @@ class Transactions(SqlCase):
         self.assertEqual([r["affected"] for r in b["results"]], [1, 1])
 
 
+    def test_a_longer_time_than_there_is_is_refused(self):
+        self.fault("must be at most 300000 (sql.transaction_ms), not 300001", self.sql.begin, {"timeout_ms": 300_001})
+        self.sql.rollback(self.sql.begin({"timeout_ms": 300_000}))
+
+
+class Bounds(SqlCase):
+    def test_a_bound_is_named(self):
+        self.fault("level 'bounded' needs the option 'max_lag_ms'", self.sql.query, "SELECT 1", [], {"level": "bounded"})
+        self.sql.query("SELECT 1", [], {"level": "bounded", "max_lag_ms": 100})
+
+
 class Cursors(SqlCase):
     def test_rows_in_parts(self):
         cursor = self.sql.open("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 250) SELECT i FROM n")

@@ -25,7 +25,7 @@ void Cluster::begin(Work work) {
     job->at = jobs_.insert(jobs_.end(), job);
     job->deadline = job->arrived + settings_.statement;
     if (milliseconds(life) > settings_.longest_transaction)
-      return answer(job, Fault(Fault::Kind::bad_arguments, "begin() option 'timeout_ms' must be at most " + std::to_string(settings_.longest_transaction.count()) + " (sql.transaction_ms), not " + std::to_string(life)));
+      return answer(job, longer_than(settings_.longest_transaction, milliseconds(life)));
     job->transaction_life = life > 0 ? milliseconds(life) : std::min(kDefaultLife, settings_.longest_transaction);
     seal_ ? route(job) : wait_for_node(job);
   });

@@ -229,9 +229,10 @@ void Writer::answer(Answers& answers) {
 }
 
 void Writer::begin(Job job) {
+  const std::chrono::milliseconds asked(job.work.options.timeout_ms), longest = limits_.longest_transaction;
+  if (asked > longest) return job.work.done(longer_than(longest, asked), std::move(job.work.reply));
   if (connection_.control("BEGIN IMMEDIATE") != SQLITE_OK) return job.work.done(connection_.error("BEGIN IMMEDIATE"), std::move(job.work.reply));
-  auto span = std::chrono::milliseconds(job.work.options.timeout_ms > 0 ? job.work.options.timeout_ms : 30'000);
-  span = std::min(span, limits_.longest_transaction);
+  const auto span = asked.count() > 0 ? asked : std::min(std::chrono::milliseconds(30'000), longest);
   transaction_ = Transaction{random_hex(16), job.work.options.caller, deadline_in(span), span};
   counters_.transactions.fetch_add(1, std::memory_order_relaxed);
   Result result;
