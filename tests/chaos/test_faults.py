@@ -115,6 +115,31 @@ class Descriptors(unittest.TestCase):
                     return False
             wait_for(served, "new connections to be served again")
 
+    def test_without_descriptors_zerorpc_does_not_spin_serves_who_is_connected_and_recovers(self):
+        with Gateway() as gateway, Client(gateway.endpoint) as kept:
+            self.assertEqual(kept.add(1, 2), 3)
+            most = len(os.listdir(f"/proc/{gateway.process.pid}/fd")) + 20
+            resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (most, most))
+
+            def exhausted():
+                return len(os.listdir(f"/proc/{gateway.process.pid}/fd")) == most
+            host, port = gateway.endpoint.removeprefix("tcp://").split(":")
+            crowd = []
+            try:
+                for _ in range(120):
+                    crowd.append(socket.create_connection((host, int(port)), 10))
+                wait_for(exhausted, "the last descriptor to be taken")
+                before, started = self.cpu(gateway), time.monotonic()
+                wait_for(lambda: time.monotonic() > started + 2, "two seconds of it")
+                self.assertLess(self.cpu(gateway) - before, 0.5, "it spins")
+                self.assertTrue(exhausted(), "descriptors became free, so nothing was seen")
+                self.assertEqual(kept.add(1, 2), 3)
+            finally:
+                for one in crowd:
+                    one.close()
+            with Client(gateway.endpoint) as late:
+                self.assertEqual(late.add(1, 2), 3)
+
     @staticmethod
     def cpu(gateway):
         with open(f"/proc/{gateway.process.pid}/stat") as f:

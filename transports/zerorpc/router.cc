@@ -23,7 +23,7 @@ std::string_view view(const zmq::message_t& frame) { return {static_cast<const c
 }  // namespace
 
 Router::Router(RouterOptions options) : curve_secret_(options.curve_secret), context_(1) {
-  context_.set(zmq::ctxopt::max_sockets, 4);  // we need one; a leak should show
+  context_.set(zmq::ctxopt::max_sockets, 4);  // ours, ZAP's and both ends of the backlog's events; a leak should show
   socket_ = zmq::socket_t(context_, zmq::socket_type::router);
   socket_.set(zmq::sockopt::router_mandatory, true);  // else libzmq drops in silence what it cannot deliver
   socket_.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(options.message_bytes));
@@ -33,12 +33,14 @@ Router::Router(RouterOptions options) : curve_secret_(options.curve_secret), con
   socket_.set(zmq::sockopt::linger, options.linger_ms);
   socket_.set(zmq::sockopt::tcp_keepalive, 1);
   socket_.set(zmq::sockopt::backlog, 1024);
+  backlog_ = std::make_unique<Backlog>(context_, socket_);
 }
 
 Router::~Router() {
   socket_.close();  // with its linger, which the context waits for
   context_.shutdown();
   zap_.reset();
+  backlog_.reset();
   for (const SocketFile& file : files_)
     if (struct stat now{}; ::stat(file.path.c_str(), &now) == 0 && now.st_dev == file.device && now.st_ino == file.inode) ::unlink(file.path.c_str());
 }

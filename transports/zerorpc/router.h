@@ -1,5 +1,5 @@
 #pragma once
-// Router: our one ROUTER socket. It and the client, the keys and the ZAP thread are all that sees libzmq.
+// Router: our one ROUTER socket. It and the client, the keys, the ZAP thread and the backlog are all that sees libzmq.
 
 #include <sys/types.h>
 
@@ -10,6 +10,7 @@
 #include <vector>
 #include <zmq.hpp>
 
+#include "transports/zerorpc/backlog.h"
 #include "transports/zerorpc/zap.h"
 
 namespace sluice::zerorpc {
@@ -58,6 +59,7 @@ class Router {
   zmq::context_t context_;
   std::unique_ptr<Zap> zap_;
   zmq::socket_t socket_;
+  std::unique_ptr<Backlog> backlog_;
   std::array<zmq::message_t, kFrames> frames_;
   // The files of ipc endpoints, which libzmq leaves behind; by their inode, as another process may have taken the path since.
   struct SocketFile {
