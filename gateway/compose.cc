@@ -4,9 +4,11 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <iostream>
 #include <stdexcept>
+#include <system_error>
 
 #include "gateway/config/schema.h"
 #include "gateway/listen.h"
@@ -31,14 +33,20 @@ sigset_t handled() {
 // SIGTERM, SIGINT and SIGHUP, read on the first loop like everything else.
 class Gateway::Signals final : private Loop::Watcher {
  public:
-  Signals(Loop& loop, Gateway& gateway) : loop_(loop), gateway_(gateway) {
+  // Opened before there are callers, who may take all descriptors.
+  explicit Signals(Gateway& gateway) : gateway_(gateway) {
     const sigset_t set = handled();
     fd_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    loop_.watch(fd_, EPOLLIN, *this);
+    if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "signals cannot be read");
   }
   ~Signals() {
-    loop_.unwatch(fd_, *this);
+    if (loop_) loop_->unwatch(fd_, *this);
     ::close(fd_);
+  }
+
+  void watch(Loop& loop) {
+    loop_ = &loop;
+    loop.watch(fd_, EPOLLIN, *this);
   }
 
  private:
@@ -51,7 +59,7 @@ class Gateway::Signals final : private Loop::Watcher {
         gateway_.drain();
     }
   }
-  Loop& loop_;
+  Loop* loop_ = nullptr;
   Gateway& gateway_;
   int fd_;
 };
@@ -61,6 +69,7 @@ Gateway::Gateway(config::Settings settings, std::vector<std::unique_ptr<Handler>
   // Before any thread starts: they inherit the mask, so that the signals come to signalfd alone.
   const sigset_t set = handled();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  signals_ = std::make_unique<Signals>(*this);
   std::signal(SIGPIPE, SIG_IGN);
   // As many connections as the system lets us have; the soft limit is for programs that still use select().
   if (rlimit files{}; ::getrlimit(RLIMIT_NOFILE, &files) == 0) {
@@ -154,7 +163,7 @@ std::string Gateway::ready_line() const {
 
 void Gateway::run(bool on_signals, Reread reread) {
   reread_ = std::move(reread);
-  if (on_signals) signals_ = std::make_unique<Signals>(*loops_.front(), *this);
+  if (on_signals) signals_->watch(*loops_.front());
   patience_ = std::make_unique<Timer>(*loops_.front());
   for (std::size_t i = 1; i < loops_.size(); ++i) threads_.emplace_back([loop = loops_[i].get()] { loop->run(); });
   std::vector<Loop*> loops;
