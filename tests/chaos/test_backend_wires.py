@@ -1,6 +1,7 @@
 """The wire between the gateway and each of its backends is slow, cut, half closed or frozen: callers get an answer or a clear fault in
 time, and all is well again soon after."""
 
+import contextlib
 import os
 import sys
 import time
@@ -111,7 +112,14 @@ class NewConnections(unittest.TestCase):
                 config = f'[database.main]\nurl = "{scheme}://app@{hosts}/app"\nweights = ["127.0.0.1:{gate.port}=100"]\n'  # it would draw them
                 with Gateway(config=config) as gateway, proxy(gateway) as g:
                     at_gate = lambda: next(n for n in g.sql.topology()["nodes"] if n["node"].endswith(str(gate.port)))
-                    wait_for(lambda: at_gate()["state"] == "up", "the replica to answer probes")
+                    answers = lambda: at_gate()["state"] != "down"
+                    for _ in range(5):  # its connection may be lost on a busy machine: then another is let through
+                        with contextlib.suppress(AssertionError):
+                            wait_for(answers, "the replica to answer probes", 4)
+                            break
+                        getattr(gate, ill)(after=1)
+                    self.assertTrue(answers())
+                    getattr(gate, ill)()
                     slowest, waited = 0, 0
                     for _ in range(300):
                         started = time.monotonic()
