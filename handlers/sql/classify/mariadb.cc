@@ -7,6 +7,7 @@
 
 #include "handlers/sql/classify/mariadb_functions.h"
 #include "handlers/sql/classify/mariadb_lexer.h"
+#include "handlers/sql/classify/opaque.h"
 #include "rpc/utf8.h"
 
 namespace sluice::sql {
@@ -19,12 +20,6 @@ using Kind = Token::Kind;
 constexpr std::size_t kLongest = 1 << 20;  // bytes; longer texts are not looked into
 
 constexpr int weight(Class kind) { return kind == Class::read ? 0 : kind == Class::primary ? 1 : kind == Class::session ? 2 : 3; }
-
-Verdict opaque(std::string why) {
-  Verdict verdict{Class::primary, std::move(why)};
-  verdict.opaque = true;
-  return verdict;
-}
 
 void worsen(Verdict& verdict, Class kind, std::string_view why) {
   if (weight(kind) > weight(verdict.kind)) verdict = {kind, std::string(why)};

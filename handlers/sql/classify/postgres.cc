@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "handlers/sql/classify/opaque.h"
 #include "handlers/sql/classify/postgres_names.h"
 #include "handlers/sql/classify/postgres_tree.h"
 #include "rpc/utf8.h"
@@ -41,12 +42,6 @@ NameEffect effect_of(sluice_pg_thing thing, std::string_view schema, std::string
     case SLUICE_PG_TYPE: return postgres_type(schema, name, catalogue);
   }
   return {Class::primary, true, "is not understood"};
-}
-
-Verdict opaque(std::string why) {
-  Verdict verdict{Class::primary, std::move(why)};
-  verdict.opaque = true;
-  return verdict;
 }
 
 // PostgreSQL's scanner takes a run of operators' characters as one token, then gives most of it back: its time grows with the square.

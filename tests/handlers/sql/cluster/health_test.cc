@@ -13,6 +13,12 @@ struct HealthTest : testing::Test {
   Clock::time_point now{};
   void later(int ms) { now += milliseconds(ms); }
   void probe() { health.answered_probe(1, now); }
+  void is_tried_after(int ms) {
+    later(ms - 10), probe();
+    EXPECT_EQ(health.state(), State::ejected);
+    later(20), probe();
+    EXPECT_EQ(health.state(), State::trial);
+  }
   void call(bool ok, double ms = 1, double others = 1) {
     health.call_sent();
     health.call_ended(ok, ms, others, now);
@@ -44,10 +50,7 @@ TEST_F(HealthTest, one_that_takes_no_connection_is_ejected_at_once_for_longer_ea
     health.no_connection(now);
     EXPECT_EQ(health.state(), State::ejected);
     health.no_connection(now);  // once is enough
-    later(wait - 10), probe();
-    EXPECT_EQ(health.state(), State::ejected);
-    later(20), probe();
-    EXPECT_EQ(health.state(), State::trial);
+    is_tried_after(wait);
   }
   call(true);
   EXPECT_EQ(health.state(), State::up);
@@ -71,10 +74,7 @@ TEST_F(HealthTest, each_failed_trial_doubles_its_time_up_to_a_limit) {
   probe();
   call(false), call(false), call(false);
   for (int wait : {500, 1000, 2000, 4000, 4000}) {
-    later(wait - 10), probe();
-    EXPECT_EQ(health.state(), State::ejected);
-    later(20), probe();
-    EXPECT_EQ(health.state(), State::trial);
+    is_tried_after(wait);
     call(false);
     EXPECT_EQ(health.state(), State::ejected);
   }
