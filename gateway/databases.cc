@@ -83,7 +83,7 @@ std::unique_ptr<sql::Backend> open(const std::string& name, const config::Databa
   own.answer = {static_cast<std::int64_t>(settings.sqlite.writer.answer.rows), settings.sqlite.writer.answer.answer_bytes};
   own.longest_transaction = settings.sqlite.writer.longest_transaction;
   own.secret = secret_of(database);
-  own.split = config::read_split(database.split).value_or(sql::Split{});
+  own.split = sql::read_split(database.split).value_or(sql::Split{});
   auto opened = engine_of(database.url, own.answer);
   own.hosts = std::move(opened.hosts);
   own.fallback_secret = std::move(opened.login);  // what every gateway of this database has anyway

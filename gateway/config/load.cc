@@ -17,6 +17,7 @@
 #include <toml++/toml.h>
 
 #include "gateway/config/mask.h"
+#include "handlers/sql/split.h"
 #include "rpc/nearest.h"
 #include "rpc/read_file.h"
 
@@ -97,8 +98,8 @@ std::variant<Setting, std::string> read(const std::string& name, const Setting& 
 
 // What no range of numbers tells: the problem of an entry after `key` was set, or "".
 std::string problem_of(const Database& database, std::string_view key) {
-  if (key != "split" || read_split(database.split)) return {};
-  return " must be \"on\", \"off\", \"shadow\" or a percentage such as \"25%\", not \"" + database.split + "\"";
+  if (key != "split" || sql::read_split(database.split)) return {};
+  return " must be " + std::string(sql::kSplitTexts) + ", not \"" + database.split + "\"";
 }
 std::string problem_of(const access::Role& role, std::string_view key) {
   if (key != "statements" || role.statements == "named" || role.statements == "read" || role.statements == "write") return {};
@@ -144,17 +145,6 @@ std::string Loaded::complaint(const std::string& key, const std::string& what) c
   if (const auto place = places.find(key); place != places.end() && (!origin.contains(key) || place->second.at.starts_with(origin.at(key)))) return at(place->second, what);
   const auto from = origin.find(key);
   return from == origin.end() ? what : from->second + ": " + what;
-}
-
-std::optional<sql::Split> read_split(std::string_view text) {
-  if (text == "on") return sql::Split{100, false};
-  if (text == "off") return sql::Split{0, false};
-  if (text == "shadow") return sql::Split{100, true};
-  int percent = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
-  const std::string_view rest(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  if (error != std::errc() || percent < 0 || percent > 100 || (rest != "%" && !rest.empty())) return std::nullopt;
-  return sql::Split{percent, false};
 }
 
 void load_toml(std::string_view content, const std::string& name, Loaded& loaded) {

@@ -3,7 +3,6 @@
 // file:line:column, the line, a caret, and the nearest key.
 
 #include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,8 +32,6 @@ void load_toml(std::string_view content, const std::string& name, Loaded&);
 void load_file(const std::string& path, Loaded&);
 // Every SLUICE_... variable of `environment` ("NAME=value"...).
 void load_environment(const char* const* environment, Loaded&);
-// "on", "off", "shadow", "25%"; nothing when it is none of them.
-std::optional<sql::Split> read_split(std::string_view);
 // Where two keys must agree; after the files, the environment and the flags.
 void settle(Settings&);
 

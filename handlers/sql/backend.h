@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "handlers/sql/split.h"
 #include "rpc/reply.h"
 
 namespace sluice::sql {
@@ -89,13 +90,6 @@ struct Route {
   int attempts = 1;
   std::string position;  // of the node, as far as the answer told; "" when nobody asked
   std::string shadow;    // where it would have gone, were the split more than a shadow
-};
-
-// The switch: which share of the reads that may leave the primary does so. A shadow sends none away, and records where each would have gone. Aligned so that clang, too, knows
-// an atomic one to need no lock.
-struct alignas(8) Split {
-  int percent = 100;
-  bool shadow = false;
 };
 
 struct Result {

@@ -209,7 +209,7 @@ std::vector<Method> Sql::methods() {
              "The rows of a read, one by one, as the caller takes them (zerorpc); an array of them on wires without streams.")),
       free_sql(method("explain", this, &Sql::explain, {"statement", "options"}, "Where a statement would go and why; nothing is run: {class, why, role}. Options: db, or dialect (postgresql, mariadb, sqlite), which needs no database.")),
       free_sql(method("split", this, &Sql::split, {"share", "options"},
-             "The switch: false sends everything to the primary, true lets reads go elsewhere, a number 0..100 that share of them; \"shadow\" sends none away and records where each would have gone. "
+             "The switch: false sends everything to the primary, true lets reads go elsewhere, a number 0..100 that share of them (and \"on\", \"off\", \"25%\" as in a configuration); \"shadow\" sends none away and records where each would have gone. "
              "Without an argument it only tells: {split, shadow}. Options: db.",
              Effect::write)),
       method("topology", this, &Sql::status, {"options"}, "The nodes of a database: roles, positions, lag in ms, calls in flight, latency, ejections, shares of the reads. Options: db."),
@@ -453,17 +453,15 @@ std::string db_of(const std::string& method, const std::optional<Value::Struct>&
 void Sql::split(Answer<Struct> answer, std::optional<Value> share, MaybeStruct options) {
   Backend& of = backend("split", db_of("split", options), answer.reply());
   if (share && !share->is_nil()) {
-    auto* percent = share->get_if<std::int64_t>();
-    if (auto* on = share->get_if<bool>())
-      of.set_split({*on ? 100 : 0, false});
-    else if (percent && *percent >= 0 && *percent <= 100)
-      of.set_split({static_cast<int>(*percent), false});
-    else if (*share == Value("shadow"))
-      of.set_split({100, true});
-    else if (*share == Value("on") || *share == Value("off"))
-      of.set_split({*share == Value("on") ? 100 : 0, false});
-    else
-      throw Fault(Fault::Kind::bad_arguments, "split() argument 'share' must be true, false, an int from 0 to 100, or \"shadow\", not " + describe(*share));
+    const auto* percent = share->get_if<std::int64_t>();
+    const auto* text = share->get_if<std::string>();
+    const auto* on = share->get_if<bool>();
+    const std::optional<Split> told = on        ? Split{*on ? 100 : 0, false}
+                                      : percent ? read_split(std::to_string(*percent))
+                                      : text    ? read_split(*text)
+                                                : std::nullopt;
+    if (!told) throw Fault(Fault::Kind::bad_arguments, "split() argument 'share' must be true, false, an int from 0 to 100, " + std::string(kSplitTexts) + ", not " + describe(*share));
+    of.set_split(*told);
   }
   const Split now = of.split();
   answer(Struct{{"split", now.percent}, {"shadow", now.shadow}});

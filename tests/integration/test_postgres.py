@@ -221,6 +221,9 @@ class Statements(ClusterCase):
         self.assertEqual(set(roles(20)), {"primary"})
         self.sql.split(25)
         self.assertEqual(roles(100).count("replica"), 25)
+        self.assertEqual([self.sql.split(share)["split"] for share in ("off", "on", "30%", 0, True)], [0, 100, 30, 0, 100])
+        for share in ("101%", -1, 101, "half", 0.5, ["on"]):
+            self.fault("must be true, false, an int from 0 to 100", self.sql.split, share)
         self.sql.split("shadow")
         route = self.sql.query("SELECT 1")["route"]
         self.assertEqual(route["role"], "primary")
