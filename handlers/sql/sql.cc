@@ -1,5 +1,7 @@
 #include "handlers/sql/sql.h"
 
+#include <algorithm>
+
 #include "handlers/sql/dialects.h"
 #include "handlers/sql/handle.h"
 #include "handlers/sql/options.h"
@@ -310,6 +312,9 @@ void Sql::open(Answer<std::string> answer, std::string statement, MaybeParams pa
     auto cursor = std::make_shared<OpenCursor>(home, new_handle(), name_of_caller(answer.reply()));
     {
       std::lock_guard lock(cursors_mutex_);
+      const auto own = static_cast<std::size_t>(std::ranges::count_if(cursors_, [&](const auto& entry) { return entry.second->owner == cursor->owner; }));
+      if (!cursor->owner.empty() && own >= share_of(limits_.cursors))
+        throw Fault(Fault::Kind::overloaded, cursor->owner + " has " + std::to_string(own) + " cursors open, the most that one caller may of the " + std::to_string(limits_.cursors) + " there are (sql.cursors); close some, or use sql.stream over zerorpc");
       if (cursors_.size() >= limits_.cursors)
         throw Fault(Fault::Kind::overloaded, std::to_string(limits_.cursors) + " cursors are open already (sql.cursors); close some, or use sql.stream over zerorpc");
       cursors_.emplace(cursor->handle, cursor);

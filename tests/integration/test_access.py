@@ -260,6 +260,18 @@ class Limits(Case):
 LONG = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 200000000) SELECT max(n) FROM c"
 
 
+class Shares(Case):
+    def test_no_user_holds_more_than_half_of_the_cursors(self):
+        with Gateway(config=CONFIG.format(folder=folder.name).replace("[sql]", "[sql]\ncursors = 3")) as gateway:
+            all_, reader = (xmlrpc.client.ServerProxy(gateway.url, headers=[("Authorization", "Bearer " + tokens[who])]) for who in ("all", "reader"))
+            with all_, reader:
+                held = [all_.sql.open("SELECT 1") for _ in range(2)]
+                self.fault(OVERLOADED, all_.sql.open, "SELECT 1")
+                self.assertEqual(reader.sql.fetch(reader.sql.open("SELECT 1"))["rows"], [[1]])
+                self.assertIs(all_.sql.close(held[0]), True)
+                self.assertEqual(all_.sql.fetch(all_.sql.open("SELECT 2"))["rows"], [[2]])
+
+
 class LimitsOfStreams(Case):
     """Of a caller over zerorpc, where a stream is answered long before it ends."""
 

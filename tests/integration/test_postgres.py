@@ -2,7 +2,9 @@
 
 import itertools
 import os
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -12,7 +14,7 @@ sys.path += [os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"), os.pat
 
 import postgres
 import zerorpc_client
-from gateway import Gateway, proxy, wait_for
+from gateway import SLUICE, Gateway, proxy, wait_for
 
 
 class OverZerorpc:
@@ -307,6 +309,23 @@ class Statements(ClusterCase):
         write = lambda token: self.sql.execute("INSERT INTO event VALUES (?, 1)", [f"fenced {token} {time.time()}"], {"fence": {"lock": "door", "token": token}})
         write("7"), write("7"), write("9")
         self.fault("stale fencing token: 8 was given, 9 was seen", write, "8")
+
+
+class Users(unittest.TestCase):
+    def test_none_holds_more_than_half_of_the_transactions(self):
+        with tempfile.TemporaryDirectory(prefix="sluice-users-") as folder:
+            add = lambda name: subprocess.run([SLUICE, "user", "add", name, "--role", "all", "--token", "--users", f"{folder}/users"], capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+            tokens = [add(name) for name in ("ann", "bob")]
+            config = f'[access]\nusers = "{folder}/users"\n[role.all]\nmethods = ["*"]\nstatements = "write"\n[database.main]\nurl = "{cluster.url()}"\nleases = 4\n'
+            with Gateway(config=config) as gateway:
+                ann, bob = (xmlrpc.client.ServerProxy(gateway.url, headers=[("Authorization", "Bearer " + token)]) for token in tokens)
+                with ann, bob:
+                    held = [ann.sql.begin() for _ in range(2)]
+                    with self.assertRaisesRegex(xmlrpc.client.Fault, "ann has 2 transactions open"):
+                        ann.sql.begin()
+                    bob.sql.rollback(bob.sql.begin())
+                    ann.sql.rollback(held[0])
+                    ann.sql.rollback(ann.sql.begin())
 
 
 class Pairs(ClusterCase):

@@ -166,6 +166,7 @@ class Cluster final : public Backend {
 
   // transaction.cc
   void begin_on(const JobPtr&, Node&);
+  std::optional<Fault> above_share(const Job&) const;  // its caller may open no more
   std::shared_ptr<Transaction> transaction_of(const Job&) const;  // nullptr: its caller has none by that handle
   void run_in_transaction(const JobPtr&);
   void end_transaction(const JobPtr&, bool commit);

@@ -1,5 +1,7 @@
 #include "handlers/sql/cluster/transaction.h"
 
+#include <algorithm>
+
 #include "handlers/sql/handle.h"
 
 namespace sluice::sql::cluster {
@@ -26,9 +28,17 @@ void Cluster::begin(Work work) {
     job->deadline = job->arrived + settings_.statement;
     if (milliseconds(life) > settings_.longest_transaction)
       return answer(job, longer_than(settings_.longest_transaction, milliseconds(life)));
+    if (auto fault = above_share(*job)) return answer(job, std::move(*fault));
     job->transaction_life = life > 0 ? milliseconds(life) : std::min(kDefaultLife, settings_.longest_transaction);
     seal_ ? route(job) : wait_for_node(job);
   });
+}
+
+std::optional<Fault> Cluster::above_share(const Job& job) const {
+  const std::string& caller = job.work.options.caller;
+  const auto own = static_cast<std::size_t>(std::ranges::count_if(transactions_, [&](const auto& entry) { return entry.second->owner == caller; }));
+  if (caller.empty() || own < share_of(settings_.node.leases)) return std::nullopt;
+  return Fault(Fault::Kind::overloaded, caller + " has " + std::to_string(own) + " transactions open, the most that one caller may of the " + std::to_string(settings_.node.leases) + " connections for them (leases); end some");
 }
 
 void Cluster::begin_on(const JobPtr& job, Node& node) {
@@ -37,6 +47,7 @@ void Cluster::begin_on(const JobPtr& job, Node& node) {
     if (auto* failure = std::get_if<Failure>(&leased)) return write_failed(job, node, std::move(*failure));
     job->lease = std::move(std::get<std::shared_ptr<Node::Lease>>(leased));
     held(job, node, {{engine_->texts().begin, {}}}, false, [this, job, &node](Trip::Answer) {
+      if (auto fault = above_share(*job)) return answer(job, std::move(*fault));  // of many that began at once
       auto transaction = std::make_shared<Transaction>(std::move(job->lease), job->work.options.caller, home_);
       const std::string handle = new_handle();
       transaction->late.start(job->transaction_life, [this, handle] { forget_transaction(handle); });
@@ -83,7 +94,7 @@ void Cluster::run_in_transaction(const JobPtr& job) {
     transaction->busy = false;
     if (auto* failure = std::get_if<Failure>(&arrived)) {
       const bool over = failure->kind == Failure::Kind::lost || failure->kind == Failure::Kind::retryable;
-      transaction->failed = over || engine_->texts().failure_ends_transaction;
+      transaction->failed = over || failure->ended || engine_->texts().failure_ends_transaction;
       transaction->why = failure->fault.message();
       if (failure->kind == Failure::Kind::lost) forget_transaction(job->work.options.tx);
       if (failure->kind == Failure::Kind::lost)
