@@ -28,12 +28,20 @@ enum class Class : std::uint8_t {
 };
 std::string_view name_of(Class) noexcept;
 
+// What becomes of the transaction that a statement runs in.
+enum class Ends : std::uint8_t {
+  never,    // but by its own failure
+  perhaps,  // a procedure may commit; some statements of PostgreSQL commit at once where nobody began a transaction in words
+  always,   // it commits by itself (MariaDB's definitions)
+};
+
 struct Verdict {
   Class kind = Class::primary;
   std::string why;  // for people: in routes and in explain
   bool by_node = false;  // of Class::primary: nothing in its text says so, a node that only reads has refused it
   bool defines = false;  // of Class::write: functions, views and the like may be others after it, and so may what other statements are
   bool opaque = false;   // the text was not understood: it may do anything to the connection, too, and runs on one of its own
+  Ends ends = Ends::never;
 };
 
 // May it change something, as far as its text tells? Functions that nobody knows may.

@@ -180,6 +180,10 @@ Fault key_reused(const std::string& key) {
   return Fault(Fault::Kind::conflict, "the key " + describe(Value(key)).substr(7) + " was used before with another statement or other parameters; a key belongs to one write");
 }
 
+Fault reply_not_kept(const std::string& key) {
+  return Fault(Fault::Kind::conflict, "the write under the key " + describe(Value(key)).substr(7) + " ended its own transaction before its reply was kept, as a procedure that commits does: some of it has happened, and what it answered is not known");
+}
+
 std::string freeze(const std::vector<Rows>& results) {
   std::string out(1, kVersion);
   Writer writer(out);

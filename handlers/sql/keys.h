@@ -18,6 +18,8 @@ std::string stored_key(const Options&);
 
 // The conflict of a key that comes with others.
 Fault key_reused(const std::string& key);
+// The conflict of a key whose write ended the transaction that its reply was to be kept in.
+Fault reply_not_kept(const std::string& key);
 
 // The answer's rows as octets, and back; nothing when the octets are none.
 std::string freeze(const std::vector<Rows>&);

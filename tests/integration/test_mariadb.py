@@ -137,6 +137,29 @@ class Statements(ClusterCase):
         wait_for(lambda: self.sql.topology()["transactions"] == 0, "the transaction to be rolled back")
         self.assertEqual(self.sql.query("SELECT round FROM event WHERE id = 'tx'", [], {"level": "latest"})["rows"], [[1]])
 
+    def test_what_commits_by_itself_runs_alone(self):
+        tx = self.sql.begin()
+        for call in (lambda text: self.sql.execute(text, [], {"key": text}), lambda text: self.sql.execute(text, [], {"fence": {"lock": "l", "token": 1}}),
+                     lambda text: self.sql.execute(text, [], {"tx": tx}), lambda text: self.sql.batch([["INSERT INTO event VALUES ('committed', 1)"], [text]])):
+            for text in ("CREATE TABLE too_many (id INT)", "ALTER TABLE event ADD too_many INT", "/*! TRUNCATE TABLE event */", "ANALYZE TABLE event", "GRANT SELECT ON event TO root@localhost"):
+                self.fault("commits by itself", call, text)
+        self.sql.rollback(tx)
+        self.assertEqual(self.sql.query("SELECT id FROM event WHERE id = 'committed'", [], {"level": "latest"})["rows"], [])
+
+    def test_a_procedure_that_commits_is_told_of_where_it_may_not(self):
+        cluster.sql(cluster.primary, "DELIMITER $$\nCREATE OR REPLACE PROCEDURE commits(name VARCHAR(99)) BEGIN INSERT INTO event VALUES (name, 1); COMMIT; END")
+        cluster.sync()
+        self.sql.execute("CALL commits('alone')")
+        self.fault("ended the transaction", self.sql.batch, [["CALL commits('in a batch')"], ["INSERT INTO event VALUES ('after it', 1)"]])
+        self.fault("ended the transaction", self.sql.execute, "CALL commits('under a key')", [], {"key": "commits"})
+        self.fault("ended its own transaction before its reply was kept", self.sql.execute, "CALL commits('under a key')", [], {"key": "commits"})
+        tx = self.sql.begin()
+        self.fault("ended the transaction", self.sql.execute, "CALL commits('in a transaction')", [], {"tx": tx})
+        self.fault("takes only sql.rollback", self.sql.execute, "INSERT INTO event VALUES ('after it', 1)", [], {"tx": tx})
+        self.sql.rollback(tx)
+        self.assertEqual(self.sql.query("SELECT COUNT(*) FROM event WHERE id = 'after it'", [], {"level": "latest"})["rows"], [[0]])
+        self.sql.execute("DELETE FROM event WHERE id IN ('alone', 'in a batch', 'under a key', 'in a transaction')")
+
     def test_one_of_two_that_lock_each_other_out_is_told_to_try_again(self):
         self.sql.batch([["INSERT INTO event VALUES ('lock a', 0)"], ["INSERT INTO event VALUES ('lock b', 0)"]])
         update = lambda name, tx: self.sql.execute("UPDATE event SET round = round + 1 WHERE id = ?", [name], {"tx": tx})

@@ -147,7 +147,8 @@ class Statements(ClusterCase):
                 self.fault("unwell", self.sql.query, "SELECT ail()", [], {"after": ill})
             well = self.sql.execute("UPDATE ailing SET ill = false")["token"]
             cluster.sync()
-            self.assertEqual(self.sql.query("SELECT ail()", [], {"after": well})["route"]["role"], "replica", code)
+            route = self.sql.query("SELECT ail()", [], {"after": well})["route"]
+            self.assertEqual(route["role"], "replica", (code, route))
 
     def test_users_functions_are_what_the_catalogue_says(self):
         self.sql.execute("CREATE SEQUENCE IF NOT EXISTS hidden")
@@ -189,6 +190,21 @@ class Statements(ClusterCase):
         self.sql.execute("DELETE FROM event WHERE id = 'tx'", [], {"tx": tx})
         wait_for(lambda: self.sql.topology()["transactions"] == 0, "the transaction to be rolled back")
         self.assertEqual(self.sql.query("SELECT round FROM event WHERE id = 'tx'", [], {"level": "latest"})["rows"], [[1]])
+
+    def test_nothing_within_a_batch_commits(self):
+        cluster.sql(0, "CREATE OR REPLACE PROCEDURE commits() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO event VALUES ('committed', 1); COMMIT; END $$")
+        self.sql.execute("CALL commits()")
+        self.sql.execute("DELETE FROM event WHERE id = 'committed'")
+        insert = ["INSERT INTO event VALUES ('batch', 1)"]
+        for statement in ("CALL commits()", "DO $$ BEGIN COMMIT; END $$"):
+            self.fault("invalid transaction termination", self.sql.batch, [insert, [statement]])
+            self.fault("invalid transaction termination", self.sql.batch, [[statement], insert])
+        for statement in ("VACUUM event", "CREATE INDEX CONCURRENTLY too_many ON event (round)"):
+            self.fault("cannot run inside a transaction block", self.sql.batch, [[statement], insert])
+        self.assertEqual(self.sql.query("SELECT id FROM event WHERE id IN ('batch', 'committed')", [], {"level": "latest"})["rows"], [])
+        answer = self.sql.batch([["CREATE TABLE made_here(id int)"], ["INSERT INTO made_here VALUES (7) RETURNING id"], ["DROP TABLE made_here"], ["DO 'BEGIN END'"]])
+        self.assertEqual((len(answer["results"]), answer["results"][1]["rows"], answer["route"]["role"]), (4, [[7]], "primary"))
+        self.assertTrue(answer["token"])
 
     def test_a_failed_transaction_is_not_committed(self):
         tx = self.sql.begin()

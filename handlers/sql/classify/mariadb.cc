@@ -25,6 +25,15 @@ void worsen(Verdict& verdict, Class kind, std::string_view why) {
   if (weight(kind) > weight(verdict.kind)) verdict = {kind, std::string(why)};
 }
 
+// Of two parts, or of two ways to read one text: the heavier, and whatever either does to its connection.
+Verdict heavier(Verdict a, Verdict b) {
+  if (weight(b.kind) > weight(a.kind)) std::swap(a, b);
+  a.defines |= b.defines;
+  a.opaque |= b.opaque;
+  a.ends = std::max(a.ends, b.ends);
+  return a;
+}
+
 // The tokens of one statement; past the end stand empty symbols.
 class Statement {
  public:
@@ -228,7 +237,13 @@ Verdict classify_set(const Statement& s, int depth) {
   return {Class::session, "it changes settings of the connection"};
 }
 
-Verdict classify_one(const Statement& s, int depth) {
+// They commit what came before them, whether they succeed or not. KB: "SQL statements that cause an implicit commit".
+bool commits(const Statement& s) {
+  return s.any_of(0, {"ALTER", "CACHE", "CHANGE", "CHECK", "CREATE", "DROP", "FLUSH", "GRANT", "OPTIMIZE", "RENAME", "REPAIR", "RESET", "REVOKE", "SHUTDOWN", "START", "STOP", "TRUNCATE"}) ||
+         (s.word(0, "ANALYZE") && s.any_of(1, {"TABLE", "LOCAL", "NO_WRITE_TO_BINLOG"})) || (s.word(0, "LOAD") && s.word(1, "INDEX")) || (s.word(0, "SET") && s.word(1, "PASSWORD"));
+}
+
+Verdict class_of(const Statement& s, int depth) {
   if (depth > kDeepest) return opaque("it is not understood");
   std::size_t first = 0;
   while (s.symbol(first, "(")) ++first;
@@ -269,25 +284,26 @@ Verdict classify_one(const Statement& s, int depth) {
   return {Class::write, to_utf8(s.at(0).text.substr(0, 32)) + " is no read", false, defines};
 }
 
+Verdict classify_one(const Statement& s, int depth) {
+  Verdict verdict = class_of(s, depth);
+  if (commits(s)) verdict.ends = Ends::always;
+  return verdict;
+}
+
 std::optional<Verdict> classify(std::string_view text, mariadb::Reading reading, const mariadb::Views* views) {
   const auto all = mariadb::tokens(text, reading);
   if (!all) return std::nullopt;
-  Verdict verdict{Class::primary, "there is no statement in it"};
-  bool any = false;
+  std::optional<Verdict> verdict;
   for (std::size_t from = 0; from < all->size();) {
     std::size_t to = from;
     while (to < all->size() && !((*all)[to].kind == Kind::symbol && (*all)[to].text == ";")) ++to;
     if (to > from) {
       Verdict one = classify_one(Statement(std::span(*all).subspan(from, to - from), views));
-      const bool defines = verdict.defines || one.defines, opaque = verdict.opaque || one.opaque;
-      if (!any || weight(one.kind) > weight(verdict.kind)) verdict = std::move(one);
-      verdict.defines = defines;
-      verdict.opaque = opaque;
-      any = true;
+      verdict = verdict ? heavier(std::move(*verdict), std::move(one)) : std::move(one);
     }
     from = to + 1;
   }
-  return verdict;
+  return verdict ? std::move(*verdict) : Verdict{Class::primary, "there is no statement in it"};
 }
 
 }  // namespace
@@ -299,9 +315,7 @@ Verdict classify_mariadb(std::string_view text, const mariadb::Views* views) {
   std::optional<Verdict> verdict;
   for (const mariadb::Reading& reading : readings) {
     auto one = classify(text, reading, views);
-    const bool defines = (verdict && verdict->defines) || (one && one->defines), opaque = (verdict && verdict->opaque) || (one && one->opaque);
-    if (one && (!verdict || weight(one->kind) > weight(verdict->kind))) verdict = std::move(one);
-    if (verdict) verdict->defines = defines, verdict->opaque = opaque;
+    if (one) verdict = verdict ? heavier(std::move(*verdict), std::move(*one)) : std::move(*one);
   }
   return verdict ? std::move(*verdict) : opaque("a string or a comment in it does not end");
 }

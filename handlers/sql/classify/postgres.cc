@@ -74,7 +74,10 @@ Verdict classify_postgres(std::string_view text, const Catalogue* catalogue) {
   if (verdict.broken) return opaque(std::move(why));
   if (verdict.statements == 0) return {Class::primary, "there is no statement in it"};
   if (verdict.kind == SLUICE_PG_READ) return {Class::read, verdict.statements == 1 ? "it reads, and calls nothing that changes anything" : "its statements read, and call nothing that changes anything"};
-  return {class_of(verdict.kind), std::move(why), false, verdict.defines != 0};
+  Verdict out{class_of(verdict.kind), std::move(why)};
+  out.defines = verdict.defines != 0;
+  out.ends = verdict.may_commit != 0 ? Ends::perhaps : Ends::never;
+  return out;
 }
 
 }  // namespace sluice::sql

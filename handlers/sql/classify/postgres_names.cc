@@ -178,8 +178,10 @@ NameEffect postgres_field(std::string_view name, const Catalogue* catalogue) {
   switch (learned(catalogue, Thing::function, "", name)) {
     case Volatility::mutating: return kVolatile;
     case Volatility::lying: return kLying;
-    default: return {};
+    default: break;
   }
+  // (5).name may be a cast, too.
+  return learned(catalogue, Thing::type, "", name) == Volatility::mutating ? kCallsVolatile : NameEffect{};
 }
 
 NameEffect postgres_relation(std::string_view schema, std::string_view name, const Catalogue* catalogue) {

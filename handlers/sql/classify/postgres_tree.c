@@ -274,15 +274,20 @@ static void look_at_statement(Walk *walk, Node *statement) {
     case T_CreateTableAsStmt: if (is_temporary(((CreateTableAsStmt *)statement)->into->rel)) { note(walk, SLUICE_PG_SESSION, "a temporary table lives in the connection%s", ""); return; } break;
     case T_ViewStmt: if (is_temporary(((ViewStmt *)statement)->view)) { note(walk, SLUICE_PG_SESSION, "a temporary view lives in the connection%s", ""); return; } break;
     case T_CreateSeqStmt: if (is_temporary(((CreateSeqStmt *)statement)->sequence)) { note(walk, SLUICE_PG_SESSION, "a temporary sequence lives in the connection%s", ""); return; } break;
-    case T_CallStmt: note(walk, SLUICE_PG_WRITE, "CALL runs a procedure, which may do anything%s", ""); return;
+    case T_CallStmt:
+      walk->verdict->may_commit = 1;
+      note(walk, SLUICE_PG_WRITE, "CALL runs a procedure, which may do anything%s", "");
+      return;
     case T_DoStmt:
       walk->verdict->defines = 1;
+      walk->verdict->may_commit = 1;
       note(walk, SLUICE_PG_WRITE, "DO runs code, which may do anything%s", "");
       return;
     case T_NotifyStmt: note(walk, SLUICE_PG_WRITE, "NOTIFY tells listeners%s", ""); return;
     default: break;
   }
   walk->verdict->defines = 1;
+  walk->verdict->may_commit = 1;
   note(walk, SLUICE_PG_WRITE, "it is no query, and such statements change something%s", "");
 }
 
@@ -292,6 +297,7 @@ void sluice_pg_classify(const char *text, sluice_pg_look look, void *context, st
   verdict->statements = 0;
   verdict->broken = 0;
   verdict->defines = 0;
+  verdict->may_commit = 0;
   MemoryContext memory = pg_query_enter_memory_context();
   RawResult parsed = pg_query_raw_parse(text);
   if (parsed.error) {

@@ -15,6 +15,7 @@ struct sluice_pg_verdict {
   int statements;      /* 0: nothing but white space and comments */
   int broken;          /* the parser would not take it: `why` says what it said */
   int defines;         /* functions, views and the like may be others after it */
+  int may_commit;      /* where no BEGIN came before it, it may commit by itself */
 };
 
 /* What a name in a statement stands for. A field is what follows a dot: a column, or else the call of a function of that name. */

@@ -4,10 +4,24 @@
 
 #include "handlers/sql/cluster/elect.h"
 #include "handlers/sql/cluster/transaction.h"
+#include "rpc/utf8.h"
 
 namespace sluice::sql::cluster {
 
 using std::chrono::milliseconds;
+
+namespace {
+
+// What commits by itself would end the transaction that the others of its company need.
+bool in_company(const Work& work) {
+  return work.statements.size() > 1 || !work.options.key.empty() || work.options.fence || !work.options.tx.empty();
+}
+
+Fault commits_by_itself(std::string_view text) {
+  return Fault(Fault::Kind::bad_arguments, "this statement commits by itself, whatever came before it: run it alone with sql.execute, not in a batch, in a transaction, or with the option 'key' or 'fence': " + to_utf8(text.substr(0, 100)));
+}
+
+}  // namespace
 
 Cluster::Cluster(std::unique_ptr<Engine> engine, Settings settings, Loop& home, Workers& workers)
     : engine_(std::move(engine)), settings_(std::move(settings)), home_(home), sessions_(settings_.sessions), split_(settings_.split), poll_timer_(home),
@@ -70,14 +84,15 @@ void Cluster::route(const JobPtr& job) {
   if (job->answered) return;
   if (!std::exchange(job->understood, true))
     if (auto fault = understand(*job)) return answer(job, std::move(*fault));
-  if (!job->work.options.tx.empty()) return run_in_transaction(job);
+  const auto& options = job->work.options;
+  if (!job->wanted && !options.after.empty()) {
+    job->wanted = seal_->open(options.after);
+    if (!job->wanted)
+      return answer(job, Fault(Fault::Kind::bad_arguments, "'after' must be the token of a write's answer, signed by a gateway of this database, not " + describe(Value(options.after)).substr(7)));
+  }
+  if (!options.tx.empty()) return run_in_transaction(job);
   if (!job->wanted && job->read) {
-    const auto& options = job->work.options;
-    if (!options.after.empty()) {
-      job->wanted = seal_->open(options.after);
-      if (!job->wanted)
-        return answer(job, Fault(Fault::Kind::bad_arguments, "'after' must be the token of a write's answer, signed by a gateway of this database, not " + describe(Value(options.after)).substr(7)));
-    } else if (const Position* written = options.session.empty() ? nullptr : sessions_.find(options.session)) {
+    if (const Position* written = options.session.empty() ? nullptr : sessions_.find(options.session)) {
       job->wanted = *written;
       job->by_session = true;
     }
@@ -100,6 +115,8 @@ std::optional<Fault> Cluster::understand(Job& job) {
                                                    "Use sql.begin for a transaction, sql.open for a cursor, the options of a call for its settings");
     job.defines |= verdict.defines;
     job.opaque |= verdict.opaque;
+    job.ends = std::max(job.ends, verdict.ends);
+    if (verdict.ends == Ends::always && in_company(work)) return commits_by_itself(statement.text);
     if (job.verdict.why.empty() || verdict.kind == Class::write) job.verdict = std::move(verdict);
   }
   if (work.options.read_only) {

@@ -67,6 +67,7 @@ class Cluster final : public Backend {
     Deadline deadline = kNoDeadline;
     Verdict verdict;
     bool understood = false;            // `verdict` and `read` are of its statements
+    Ends ends = Ends::never;            // the transaction that its statements run in
     bool opaque = false;                // no other call may have its connection after it
     bool defines = false;               // after it statements may be others than before: that is learned before it is answered
     std::optional<Outcome> outcome;     // while that goes on

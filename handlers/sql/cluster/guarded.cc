@@ -1,5 +1,5 @@
-// Cluster: writes with a key (done once, whoever repeats them) or a fence (refused when the lock was lost). Both are rows of the database
-// itself, changed in the transaction of the write, on a connection of its own:
+// Cluster: writes with a key (done once, whoever repeats them) or a fence (refused when the lock was lost), and batches of which a statement
+// might commit. Key and fence are rows of the database itself, changed in the transaction of the write, on a connection of its own:
 //   BEGIN, claim the key, raise the fence -> the statements -> keep the reply under the key, COMMIT.
 // Who comes second with a key waits at the claim until the first has committed or given up, and answers what that one answered.
 
@@ -17,7 +17,8 @@ void Cluster::guarded(const JobPtr& job, Node& node) {
       guard(job, node);
     });
   };
-  guards_ready_ ? lease() : create_guards(node, lease);
+  const bool has_guards = !job->work.options.key.empty() || job->work.options.fence;
+  guards_ready_ || !has_guards ? lease() : create_guards(node, lease);
 }
 
 // What fails here shows when the tables are used.
@@ -100,6 +101,7 @@ void Cluster::replay_key(const JobPtr& job, Node& node) {
     if (!row || row->size() != 2) return write(job);
     if (!((*row)[0] == Value(digest_of(job->work.statements))))
       return answer(job, key_reused(job->work.options.key));
+    if ((*row)[1].is_nil()) return answer(job, reply_not_kept(job->work.options.key));
     const auto* octets = (*row)[1].get_if<Bytes>();
     const auto* text = (*row)[1].get_if<std::string>();
     auto rows = thaw(octets ? std::string_view(octets->octets) : text ? std::string_view(*text) : std::string_view());

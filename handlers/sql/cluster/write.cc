@@ -17,7 +17,9 @@ void Cluster::write(const JobPtr& job) {
   job->sent = Clock::now();
   if (job->transaction_life.count() > 0) return begin_on(job, *node);
   ++counters_.writes;
-  if (!job->work.options.key.empty() || job->work.options.fence) return guarded(job, *node);
+  // Several statements in one pipeline are one transaction only as long as none of them commits.
+  const bool needs_begin = job->ends == Ends::perhaps && job->work.statements.size() > 1;
+  if (!job->work.options.key.empty() || job->work.options.fence || needs_begin) return guarded(job, *node);
   Trip trip;
   trip.kind = Trip::Kind::write;
   trip.position = job->verdict.kind != Class::read;

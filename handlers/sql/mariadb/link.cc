@@ -12,6 +12,15 @@ constexpr const char* kGreeting = "SET time_zone = '+00:00', session_track_syste
 // read_only alone lets a procedure of a privileged definer write on a replica.
 constexpr const char* kReadOnly = "SET SESSION TRANSACTION READ ONLY";
 
+// Nothing keeps a procedure from that.
+cluster::Failure ended() {
+  cluster::Failure failure{cluster::Failure::Kind::statement,
+                  Fault(Fault::Kind::conflict, "the statement has ended the transaction that it ran in, as a procedure that commits does: what was done up to then is kept, and nothing after it has run"),
+                  true};
+  failure.ended = true;
+  return failure;
+}
+
 bool is_control(std::string_view text) { return text == kBegin || text == kCommit || text == kRollback; }
 
 std::vector<const char*> greeting(cluster::Link::Use use) {
@@ -177,6 +186,7 @@ MariaLink::Step MariaLink::statement_step() {
   const Statement& statement = trip.statements[flight_->at];
   if (trip.kind == Trip::Kind::held && is_control(statement.text)) return Step::control;
   if (auto fault = prepare_parameters(statement)) return fail({Failure::Kind::statement, std::move(*fault), false});
+  flight_->within = session_->in_transaction();
   flight_->changes = statements_.look(statement.text).verdict.kind == Class::write;
   return execution_step();
 }
@@ -263,6 +273,7 @@ MariaLink::Step MariaLink::result_done() {
 MariaLink::Step MariaLink::statement_done() {
   if (statement_ && !kept_) return Step::close;
   statement_ = nullptr;
+  if (!flight_->failure && flight_->within && !session_->in_transaction()) flight_->failure = ended();
   if (flight_->failure) return flight_->began ? Step::rollback : answered();
   Rows& rows = flight_->answer.rows[flight_->at];
   if (!rows.columns.empty() && flight_->changes) rows.affected = static_cast<std::int64_t>(rows.rows.size());  // INSERT ... RETURNING

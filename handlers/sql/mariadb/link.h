@@ -64,6 +64,7 @@ class MariaLink final : public cluster::Link, private Session::Owner {
     std::size_t skipped = 0;    // rows beyond the limits
     bool changes = false;       // the statement that is run writes
     bool began = false;         // a transaction of its own
+    bool within = false;        // the statement that is run is in a transaction, its own or its holder's
     bool may_have_run = false;  // something was sent that lasts by itself
     std::string gtid;           // of its commit
   };

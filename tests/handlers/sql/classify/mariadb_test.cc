@@ -109,5 +109,13 @@ TEST(MariaDbDefinitions, are_told_from_other_writes) {
   for (const char* text : {"INSERT INTO t VALUES (1)", "CALL p()", "SELECT 1"}) EXPECT_FALSE(classify_mariadb(text).defines) << text;
 }
 
+TEST(MariaDbTransactions, are_ended_by_definitions_and_by_what_else_commits_by_itself) {
+  for (const char* text : {"CREATE TABLE t (a INT)", "drop table t", "ALTER TABLE t ADD b INT", "RENAME TABLE a TO b", "TRUNCATE t", "GRANT SELECT ON t TO a", "ANALYZE TABLE t", "CHECK TABLE t", "FLUSH TABLES",
+                           "SET PASSWORD = ''", "/*!50001 CREATE VIEW v AS SELECT 1 */", "SELECT 1; DROP TABLE t", "SET STATEMENT max_statement_time = 1 FOR ALTER TABLE t ADD b INT"})
+    EXPECT_EQ(classify_mariadb(text).ends, Ends::always) << text;
+  for (const char* text : {"SELECT 1", "INSERT INTO t VALUES (1)", "REPLACE INTO t VALUES (1)", "CALL p()", "ANALYZE SELECT 1", "LOAD DATA INFILE 'a' INTO TABLE t", "EXPLAIN SELECT 1"})
+    EXPECT_EQ(classify_mariadb(text).ends, Ends::never) << text;
+}
+
 }  // namespace
 }  // namespace sluice::sql

@@ -80,6 +80,12 @@ TEST(PostgresClassify, after_a_definition_other_statements_may_be_others) {
   for (const char* text : {"SELECT 1", "INSERT INTO t VALUES (1)", "CALL p()", "SELECT nextval('s')", "NOTIFY a"}) EXPECT_FALSE(classify_postgres(text).defines) << text;
 }
 
+TEST(PostgresClassify, what_may_commit_by_itself_is_known) {
+  for (const char* text : {"CALL p()", "DO 'BEGIN COMMIT; END'", "VACUUM", "CREATE DATABASE d", "CREATE INDEX CONCURRENTLY ON t (a)", "SELECT 1; CALL p()"})
+    EXPECT_EQ(classify_postgres(text).ends, Ends::perhaps) << text;
+  for (const char* text : {"SELECT 1", "INSERT INTO t VALUES (1)", "SELECT p()", "NOTIFY a"}) EXPECT_EQ(classify_postgres(text).ends, Ends::never) << text;
+}
+
 TEST(PostgresClassify, a_users_function_of_the_name_of_postgresqls_own_is_as_bad_as_it_is) {
   const Shop shop;
   EXPECT_EQ(classify_postgres("SELECT lower(5)", &shop).kind, Class::primary);
@@ -99,7 +105,7 @@ TEST(PostgresClassify, what_calls_without_a_name_is_known_from_the_catalogue) {
   for (const char* text : {"SELECT 1 <+> 2", "SELECT 1 + 2", "SELECT 1 OPERATOR(public.<+>) 2", "SELECT a FROM t ORDER BY a USING <+>", "SELECT 1 <+> ANY (SELECT a FROM t)",
                            "SELECT 1 WHERE 2 BETWEEN 1 AND 3", "SELECT 1 IN (SELECT a FROM t)", "SELECT CASE a WHEN 1 THEN 2 END FROM t", "SELECT 1 FROM t JOIN u USING (a)", "SELECT 1 FROM t NATURAL JOIN u",
                            "SELECT '1'::basket", "SELECT CAST(ARRAY[1] AS basket[])", "SELECT * FROM json_to_record('{}') AS x(a basket)",
-                           "SELECT * FROM XMLTABLE('/a' PASSING '<a/>' COLUMNS x basket)", "SELECT * FROM s", "TABLE s"})
+                           "SELECT * FROM XMLTABLE('/a' PASSING '<a/>' COLUMNS x basket)", "SELECT (5).basket", "SELECT * FROM s", "TABLE s"})
     EXPECT_EQ(classify_postgres(text, &shop).kind, Class::primary) << text;
   for (const char* text : {"SELECT 1 <-> 2, 1 <*> 2", "SELECT '1'::status", "SELECT t.last_value, is_called FROM t"})
     EXPECT_EQ(classify_postgres(text, &shop).kind, Class::read) << text;
