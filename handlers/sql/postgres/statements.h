@@ -1,36 +1,17 @@
 #pragma once
-// Statements: what is known of each text that passes by: its class and its placeholders. Kept by text, bounded by bytes; used by one loop.
-
-#include <unordered_map>
+// Statements: the class and the placeholders of each text that passes by.
 
 #include "handlers/sql/classify/postgres_text.h"
+#include "handlers/sql/known_texts.h"
 
 namespace sluice::sql::postgres {
 
 using Known = PostgresText;
 
-class Statements {
+class Statements : public KnownTexts<Known> {
  public:
   // `catalogue` outlives this; forget() when it says other things than before.
-  explicit Statements(const Catalogue& catalogue) : catalogue_(catalogue) {}
-
-  void forget();
-
-  // Valid until the next call.
-  Known& look(std::string_view text);
-
- private:
-  static constexpr std::size_t kBytes = 8 << 20;
-  static constexpr std::size_t kLongest = 16 << 10;  // texts with their values in them never come again
-
-  const Catalogue& catalogue_;
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>()(text); }
-  };
-  std::unordered_map<std::string, Known, Hash, std::equal_to<>> known_;
-  std::size_t bytes_ = 0;
-  Known passing_;  // the last one that is too long to keep
+  explicit Statements(const Catalogue& catalogue) : KnownTexts([&catalogue](std::string_view text) { return classify_postgres_text(text, &catalogue); }) {}
 };
 
 }  // namespace sluice::sql::postgres
