@@ -46,6 +46,7 @@ NameEffect effect_of(sluice_pg_thing thing, std::string_view schema, std::string
 
 // PostgreSQL's scanner takes a run of operators' characters as one token, then gives most of it back: its time grows with the square.
 bool takes_long(std::string_view text) {
+  if (text.size() <= kLongestRun) return false;
   std::size_t run = 0;
   for (const char c : text) {
     run = std::string_view("~!@#^&|`?+-*/%<>=").find(c) == std::string_view::npos ? 0 : run + 1;

@@ -74,6 +74,7 @@ class Cluster final : public Backend {
     bool read = false;                  // may go to a replica
     bool checked = false;               // its freshness was asked together with it, once
     bool waited = false;                // for a replica to catch up
+    bool asked_latest = false;          // `wanted` is what the primary had after the call came in
     bool parked = false;                // in waiting_
     bool refused = false;               // by a replica, for what it is
     bool by_session = false;            // `wanted` is what its session wrote

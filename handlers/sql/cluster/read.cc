@@ -71,13 +71,16 @@ void Cluster::read(const JobPtr& job) {
   if (job->work.reply && job->work.reply.cancelled()) return answer(job, Fault(Fault::Kind::cancelled, "the caller is gone"));
   Node* first = primary();
   const bool primary_usable = first && first->health().state() != Health::State::down && !(job->tried >> primary_ & 1);
-  if (job->work.options.level == Level::latest && !job->wanted) return primary_usable ? ask_primary_position(job) : wait_for_node(job);
   if (job->wanted && first && !job->wanted->empty()) {
     if (job->wanted->system != first->at().system)
       return answer(job, Fault(Fault::Kind::bad_arguments, "'after' is a token of another database system than " + settings_.name + " is now"));
     switch (engine_->judge(reign_, *job->wanted)) {
       case Judgement::kept: break;
       case Judgement::lost:
+        if (std::exchange(job->asked_latest, false)) {  // the primary that was asked is gone: no token of the caller's says this
+          job->wanted = seal_->open(job->work.options.after);
+          return read(job);
+        }
         // Told only by a primary that was looked at since: its successor's writes are none of those that this one has heard of.
         if (!primary_usable || first->seen_at() < job->arrived) return wait_for_node(job);
         return tell_lost(job);
@@ -87,6 +90,7 @@ void Cluster::read(const JobPtr& job) {
         return answer(job, Fault(Fault::Kind::unavailable, "the primary " + first->name() + " cannot tell whether it has this write: it belongs to another timeline than its own"));
     }
   }
+  if (job->work.options.level == Level::latest && !job->asked_latest) return primary_usable ? ask_primary_position(job) : wait_for_node(job);
   auto to_primary = [&] {
     if (!primary_usable) return wait_for_node(job);
     if (job->wanted && !reached(first->at(), *job->wanted)) {
@@ -201,10 +205,10 @@ void Cluster::ask_primary_position(const JobPtr& job) {
       if (auto* answered = std::get_if<Trip::Answer>(&arrived)) {
         node->saw(answered->at, home_.now());
         lag_.primary_at(answered->at, home_.now());
-        for (const JobPtr& job : *asking) job->wanted = answered->at;
+        for (const JobPtr& job : *asking) job->asked_latest = true, job->wanted = answered->at;  // a token that is kept is before that
       }
       for (const JobPtr& job : *asking)
-        if (!job->answered) job->wanted ? read(job) : wait_for_node(job);
+        if (!job->answered) job->asked_latest ? read(job) : wait_for_node(job);
     };
     node->send(Link::Use::read, std::move(trip));
   });
