@@ -103,6 +103,10 @@ Numbered number_placeholders(std::string_view text, bool named) {
   out.parameters = highest_number(text);
   out.numbered = out.parameters > 0;
   const bool marks = !named && out.parameters == 0;
+  if (!named && (!marks || text.find('?') == text.npos)) {
+    out.text = text;
+    return out;
+  }
   out.text.reserve(text.size() + 16);
   std::size_t copied = 0;
   auto replace = [&](std::size_t from, std::size_t to, const std::string& by) {
