@@ -207,6 +207,25 @@ class Refused(unittest.TestCase):
             with self.subTest(request[:60]):
                 self.refused(status, request)
 
+    def test_what_a_proxy_may_read_otherwise_hides_no_second_request(self):
+        hidden = post()
+        chunked = dict(Content_Length=None, Transfer_Encoding="chunked")
+        twice = gzip.compress(gzip.compress(BODY))
+        for status, request in [
+            (400, post(b"0\r\n\r\n" + hidden, version="1.0", Connection="keep-alive", **chunked)),
+            (400, post(b"0\r\n\r\n" + hidden, Transfer_Encoding="chunked")),
+            (400, post(b"0\r\n\r\n" + hidden).replace(b"Host: x\r\n", b"Host: x\r\nTransfer-Encoding: chunked\r\n")),
+            (400, post(b"%x\n%s\n0\n\n" % (len(BODY), BODY) + hidden, **chunked)),
+            (400, post(b"%x\n%s\n0\n\n" % (len(BODY), BODY), **chunked)),
+            (400, post(b"%x\r\n%s\r\n0\n\n" % (len(BODY), BODY) + hidden, **chunked)),
+            (400, post(b'%x;a="\n"\r\n%s\r\n0\r\n\r\n' % (len(BODY), BODY) + hidden, **chunked)),
+            (415, post(twice, Content_Encoding="gzip, gzip") + hidden),
+            (415, post(twice, Content_Encoding="gzip").replace(b"Host: x\r\n", b"Host: x\r\nContent-Encoding: gzip\r\n") + hidden),
+            (415, post(gzip.compress(BODY), Content_Encoding="gzip").replace(b"Host: x\r\n", b"Host: x\r\nContent-Encoding: gzip\r\n") + hidden),
+        ]:
+            with self.subTest(request[:200]):
+                self.refused(status, request)
+
     def test_a_request_cut_in_the_middle(self):
         for cut in (b"P", b"POST / HTTP/1.1\r\nHo", post()[:-10], post(b"5\r\n<me", Content_Length=None, Transfer_Encoding="chunked")):
             with Connection(post(), cut) as c:

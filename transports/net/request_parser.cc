@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/error.hpp>
+#include <utility>
 
 namespace sluice::http {
 namespace {
@@ -37,6 +38,17 @@ bool lists_gzip(std::string_view value) {
   return false;
 }
 
+// Does a line end with LF alone? What stands between two readers takes such a byte for the end of a line, or does not: a request that
+// each reads otherwise can hide another one in it.
+bool has_bare_lf(std::string_view text) {
+  for (auto at = text.find('\n'); at != text.npos; at = text.find('\n', at + 1))
+    if (at == 0 || text[at - 1] != '\r') return true;
+  return false;
+}
+
+constexpr const char* kTwoLengths = "Content-Length and Transfer-Encoding, each of which says where the body ends; send one of them";
+constexpr const char* kBareLf = "lines end with CR LF in HTTP, not with LF alone";
+
 // RFC 9112, 3.2.2: "http://host/path", as proxies are asked, means the same as "/path", which is what is left of it here.
 std::string_view origin_form(std::string_view target) {
   if (target.starts_with('/')) return target;
@@ -64,7 +76,10 @@ std::size_t RequestParser::feed(std::string_view bytes) {
     used += taken;
     if (error == beast::http::error::need_more) {
       // What is kept is an unfinished line of the headers or of a chunk's head; it must not grow for ever.
-      if (!refusal_.status && bytes.size() - used > limits_.header_bytes) explain(beast::http::error::header_limit);
+      const std::string_view rest = bytes.substr(used);
+      if (!refusal_.status && rest.size() > limits_.header_bytes) explain(beast::http::error::header_limit);
+      // Beast would wait for a CR LF until the time is up.
+      if (!refusal_.status && is_header_done() && chunked() && has_bare_lf(rest)) refusal_ = {400, kBareLf};
       break;
     }
     if (error) {
@@ -101,9 +116,15 @@ void RequestParser::on_field_impl(field name, Text name_text, Text value_text, E
       break;
     case field::content_length:
       if (length_ || value.find(',') != value.npos) return refuse(400, "two Content-Lengths", error);
+      if (chunked_) return refuse(400, kTwoLengths, error);
       length_ = true;
       break;
     case field::transfer_encoding:
+      // RFC 9112, 6.1: a proxy of that version may have passed it on without a look at it.
+      if (http_1_0_) return refuse(400, "HTTP/1.0 has no Transfer-Encoding; send a Content-Length, or HTTP/1.1", error);
+      if (chunked_) return refuse(400, "two Transfer-Encodings", error);
+      if (length_) return refuse(400, kTwoLengths, error);
+      chunked_ = true;
       if (!same(trimmed(value), "chunked"))
         return refuse(501, "Transfer-Encoding '" + std::string(value.substr(0, 40)) + "' is not served; send 'chunked' or a Content-Length", error);
       break;
@@ -113,6 +134,7 @@ void RequestParser::on_field_impl(field name, Text name_text, Text value_text, E
       authorization_ = value;
       break;
     case field::content_encoding:
+      if (std::exchange(encoded_, true)) return refuse(415, "two Content-Encodings; a body that is packed twice is not served", error);
       if (same(value, "gzip") || same(value, "x-gzip") || same(value, "deflate"))
         gzipped_ = true;
       else if (!same(value, "identity"))
@@ -140,6 +162,10 @@ std::size_t RequestParser::on_body_impl(Text part, Error&) {
   return part.size();
 }
 
+void RequestParser::on_chunk_header_impl(std::uint64_t, Text extension, Error& error) {
+  if (view(extension).find('\n') != std::string_view::npos) refuse(400, kBareLf, error);  // in a quoted string, as Beast sees it
+}
+
 std::size_t RequestParser::on_chunk_body_impl(std::uint64_t, Text part, Error&) {
   body_.append(part.data(), part.size());
   return part.size();
@@ -158,7 +184,7 @@ void RequestParser::explain(const Error& error) {
   else if (error == http::error::body_limit)
     refusal_ = {413, "the body is longer than " + std::to_string(limits_.body_bytes) + " bytes (limits.body_bytes)"};
   else if (error == http::error::bad_version && (fed_.find("HTTP/1.1\n") != fed_.npos || fed_.find("HTTP/1.0\n") != fed_.npos))
-    refusal_ = {400, "lines end with CR LF in HTTP, not with LF alone"};
+    refusal_ = {400, kBareLf};
   else if (error == http::error::bad_version)
     refusal_ = {505, "only HTTP/1.0 and HTTP/1.1 are served"};
   else

@@ -51,7 +51,7 @@ class RequestParser : public boost::beast::http::basic_parser<true> {
   void on_header_impl(Error&) override;
   void on_body_init_impl(boost::optional<std::uint64_t> const&, Error&) override {}
   std::size_t on_body_impl(Text, Error&) override;
-  void on_chunk_header_impl(std::uint64_t, Text, Error&) override {}
+  void on_chunk_header_impl(std::uint64_t, Text, Error&) override;
   std::size_t on_chunk_body_impl(std::uint64_t, Text, Error&) override;
   void on_finish_impl(Error&) override {}
 
@@ -66,7 +66,7 @@ class RequestParser : public boost::beast::http::basic_parser<true> {
   std::string_view body_view_;  // when it came whole
   std::size_t fields_ = 0, header_bytes_ = 0;
   Refusal refusal_;
-  bool host_ = false, length_ = false, accepts_gzip_ = false, gzipped_ = false, expects_continue_ = false, http_1_0_ = false;
+  bool host_ = false, length_ = false, chunked_ = false, encoded_ = false, accepts_gzip_ = false, gzipped_ = false, expects_continue_ = false, http_1_0_ = false;
 };
 
 }  // namespace sluice::http

@@ -58,15 +58,34 @@ TEST(RequestParser, RefusesTheSameWhereverTheBytesAreSplit) {
       {400, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"},
       {400, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n"},
       {400, "POST / HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n"},
+      {400, "POST / HTTP/1.1\r\nHost: x\r\nX: a\nTransfer-Encoding: chunked\r\n\r\n"},
+      {400, "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n"},
+      {400, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"},
       {400, "POST / HTTP/1.1\r\nHost: x\r\nX : a\r\n\r\n"},
       {501, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: identity\r\n\r\n"},
+      {501, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, chunked\r\n\r\n"},
+      {400, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: \x0b" "chunked\r\n\r\n"},
       {505, "POST / HTTP/2.0\r\nHost: x\r\n\r\n"},
       {413, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10737418240\r\n\r\n"},
       {415, "POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: br\r\nContent-Length: 1\r\n\r\nx"},
+      {415, "POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip, gzip\r\nContent-Length: 1\r\n\r\nx"},
+      {415, "POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx"},
+      {415, "POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: identity\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx"},
       {417, "POST / HTTP/1.1\r\nHost: x\r\nExpect: more\r\n\r\n"},
   };
   for (const auto& [status, request] : cases)
     for (std::size_t split = 0; split <= request.size(); ++split) ASSERT_EQ(fed(request, split).status, status) << request << "\nsplit at " << split;
+}
+
+// Two readers that do not agree where a chunk ends do not agree where the next request begins.
+TEST(RequestParser, RefusesChunksThatAnotherReaderMightReadOtherwise) {
+  const std::string head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const std::string chunks : {"5\nhello\r\n0\r\n\r\n", "5\nhello\n0\n\n", "5\r\nhello\n0\r\n\r\n", "5\r\nhello\r\n0\n\r\n", "5\r\nhello\r\n0\n\n", "5\r\nhello\r\n0\r\n\n",
+                                   "5\r\nhello\r\n0\r\nX: y\n\r\n", "5;a=\"\n\"\r\nhello\r\n0\r\n\r\n", "5\r\nhello\r\n0;a=\"\n\"\r\n\r\n", "5 \r\r\nhello\r\n0\r\n\r\n", "0x5\r\nhello\r\n0\r\n\r\n",
+                                   "+5\r\nhello\r\n0\r\n\r\n", " 5\r\nhello\r\n0\r\n\r\n", "10000000000000005\r\nhello\r\n0\r\n\r\n", "5\r\nhello!\r\n0\r\n\r\n", "5\r\nhell\r\n0\r\n\r\n"}) {
+    const std::string request = head + chunks;
+    for (std::size_t split = 0; split <= request.size(); ++split) ASSERT_EQ(fed(request, split).status, 400) << chunks << "\nsplit at " << split;
+  }
 }
 
 TEST(RequestParser, KeepsToItsLimits) {
