@@ -1,5 +1,8 @@
 #include "transports/zerorpc/channel.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "transports/zerorpc/pack.h"
 #include "transports/zerorpc/python.h"
 #include "rpc/utf8.h"
@@ -16,6 +19,7 @@ std::string_view text(const Value& value) {
   return string ? std::string_view(*string) : std::string_view();
 }
 
+// As Python's int(args[0]) has it, of any size and cut off behind its point, and nothing of what is no number.
 std::int64_t announced(const Value& args) {
   auto* array = args.get_if<Value::Array>();
   auto* more = array && !array->empty() ? array->front().get_if<std::int64_t>() : nullptr;

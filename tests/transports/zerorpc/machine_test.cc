@@ -62,9 +62,22 @@ TEST(Window, AnAbsurdAnnouncementIsBounded) {
     Window window;
     window.add(more);
     window.add(more);
-    EXPECT_GE(window.slots(), 1);
+    EXPECT_GE(window.slots(), 0);
     EXPECT_LE(window.slots(), 1'000'000);
+    window.add(Window::kMost);
+    window.add(Window::kMost);
+    EXPECT_EQ(window.slots(), 1'000'000) << "after " << more;
   }
+}
+
+TEST(Window, WhatIsTakenBackIsMissingFromWhatIsAnnouncedNext) {
+  Window window;
+  window.add(2);
+  window.add(-5);
+  EXPECT_EQ(window.slots(), 0);
+  EXPECT_FALSE(window.take());
+  window.add(3);
+  EXPECT_EQ(window.slots(), 1);
 }
 
 }  // namespace

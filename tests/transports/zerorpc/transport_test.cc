@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -142,6 +143,37 @@ TEST(Transport, APausedStreamHoldsOnlyWhatWasAskedFor) {
   for (int i = 1; i <= 10; ++i) EXPECT_EQ(peer.answer().args, Value(i));
   EXPECT_TRUE(peer.receive(milliseconds(50)).empty());
   EXPECT_EQ(Counting::pulled(), 11);
+}
+
+TEST(Transport, AnyNumberOpensTheWindowAsPythonReadsIt) {
+  Served served;
+  Peer peer(served.endpoint());
+  const struct {
+    Value more;
+    int items;
+  } cases[] = {
+      {3, 3},
+      {2.9, 2},
+      {true, 1},
+      {std::uint64_t{1} << 63, 500},
+      {std::numeric_limits<std::uint64_t>::max(), 500},
+      {1e300, 500},
+      {std::numeric_limits<double>::infinity(), 500},
+      {std::numeric_limits<double>::quiet_NaN(), 0},
+      {-1e300, 0},
+      {"9", 0},
+      {Value(), 0},
+  };
+  for (const auto& one : cases) {
+    const std::string channel = peer.call("count", Value::Array{501});
+    EXPECT_EQ(peer.answer().args, Value(0));
+    peer.follow(channel, "_zpc_more", Value::Array{one.more});
+    for (int i = 1; i <= one.items; ++i) ASSERT_EQ(peer.answer().args, Value(i)) << describe(one.more);
+    if (one.items == 500) {
+      EXPECT_EQ(peer.answer().name, "STREAM_DONE") << describe(one.more);
+    }
+    EXPECT_TRUE(peer.receive(milliseconds(50)).empty()) << describe(one.more);
+  }
 }
 
 TEST(Transport, AStreamWhoseReaderGoesIsEnded) {
