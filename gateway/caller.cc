@@ -43,7 +43,7 @@ Target read_target(const std::string& url, const std::string& password_file) {
   if (!out.login->password.empty())
     throw std::invalid_argument(shown(url) + " has a password, and --password-file another; one of them is expected");
   try {
-    out.login->password = read_password_file(password_file);
+    out.login->password = read_password_file(password_file, FileKind::any);
   } catch (const std::runtime_error& error) {
     throw std::invalid_argument(error.what());
   }
@@ -127,7 +127,7 @@ class ZerorpcCaller final : public Caller {
     zerorpc::ClientOptions options;
     options.timeout_ms = timeout_ms;
     if (!proofs.server_key.empty()) {
-      const auto keys = proofs.keys.empty() ? zerorpc::make_keys() : zerorpc::load_keys(proofs.keys);
+      const auto keys = proofs.keys.empty() ? zerorpc::make_keys() : zerorpc::load_keys(proofs.keys, FileKind::any);
       options.server_key = proofs.server_key;
       options.public_key = keys.public_key;
       options.secret_key = keys.secret_key;

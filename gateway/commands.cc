@@ -17,8 +17,8 @@ void complain(const std::string& what) { std::cerr << "sluice: " << what << "\n"
 
 }  // namespace
 
-bool load(const std::string& file, config::Loaded& loaded) {
-  if (!file.empty()) config::load_file(file, loaded);
+bool load(const std::string& file, config::Loaded& loaded, FileKind kind) {
+  if (!file.empty()) config::load_file(file, kind, loaded);
   config::load_environment(environ, loaded);
   for (const std::string& error : loaded.errors) std::cerr << error << "\n";
   return loaded.errors.empty();
@@ -63,8 +63,8 @@ void print(const config::Loaded& loaded) {
 namespace {
 
 // The file, the environment and the flags together, checked and settled. False when something is wrong, which was told.
-bool assemble(const ServeOptions& options, config::Loaded& loaded) {
-  if (!load(options.file, loaded)) return false;
+bool assemble(const ServeOptions& options, FileKind kind, config::Loaded& loaded) {
+  if (!load(options.file, loaded, kind)) return false;
   config::Settings& settings = loaded.settings;
   auto flag = [&](bool given, const char* key, const char* name, auto& to, const auto& value) {
     if (!given) return;
@@ -92,7 +92,7 @@ bool assemble(const ServeOptions& options, config::Loaded& loaded) {
 
 int serve(const ServeOptions& options) {
   config::Loaded loaded;
-  if (!assemble(options, loaded)) return kFailed;
+  if (!assemble(options, FileKind::any, loaded)) return kFailed;
   if (options.print) {
     print(loaded);
     return kWell;
@@ -102,7 +102,7 @@ int serve(const ServeOptions& options) {
     std::cout << gateway.ready_line() << std::endl;  // at once: somebody waits for this line
     gateway.run(true, [options]() -> std::optional<config::Settings> {
       config::Loaded again;
-      if (assemble(options, again)) return std::move(again.settings);
+      if (assemble(options, FileKind::regular, again)) return std::move(again.settings);
       complain("the configuration is broken; everything stays as it was");
       return std::nullopt;
     });

@@ -42,8 +42,9 @@ struct DemoOptions {
 };
 int demo(const DemoOptions&);
 
-// Settings of the file (if any), the environment and the flags; errors go to standard error. False when there were any.
-bool load(const std::string& file, config::Loaded&);
+// Settings of the file (if any) and the environment; errors go to standard error. False when there were any. The file may be a pipe, such
+// as /dev/stdin, unless it is to be read again.
+bool load(const std::string& file, config::Loaded&, FileKind = FileKind::any);
 // The configuration in force, as TOML, each line with where it comes from.
 void print(const config::Loaded&);
 

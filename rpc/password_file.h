@@ -3,9 +3,11 @@
 
 #include <string>
 
+#include "rpc/read_file.h"
+
 namespace sluice {
 
 // The first line of `file`, without its end. Blocks. Throws std::runtime_error that names the file and what is wrong with it.
-std::string read_password_file(const std::string& file);
+std::string read_password_file(const std::string& file, FileKind = FileKind::regular);
 
 }  // namespace sluice

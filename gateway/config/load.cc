@@ -207,9 +207,9 @@ void load_toml(std::string_view content, const std::string& name, Loaded& loaded
   });
 }
 
-void load_file(const std::string& path, Loaded& loaded) {
+void load_file(const std::string& path, FileKind kind, Loaded& loaded) {
   try {
-    load_toml(read_file(path), path, loaded);
+    load_toml(read_file(path, kind), path, loaded);
   } catch (const std::runtime_error& problem) {
     loaded.errors.push_back(problem.what());
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gateway/config/schema.h"
+#include "rpc/read_file.h"
 
 namespace sluice::config {
 
@@ -29,7 +30,7 @@ struct Loaded {
 
 // `name` is what messages call the file.
 void load_toml(std::string_view content, const std::string& name, Loaded&);
-void load_file(const std::string& path, Loaded&);
+void load_file(const std::string& path, FileKind, Loaded&);
 // Every SLUICE_... variable of `environment` ("NAME=value"...).
 void load_environment(const char* const* environment, Loaded&);
 // Where two keys must agree; after the files, the environment and the flags.

@@ -97,14 +97,16 @@ Hider Hider::from_file(std::string_view setting) {
   for (const char c : id) good = good && ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'));
   if (!good) throw std::runtime_error("id.keys: '" + std::string(setting) + "' is no key; one is written as 'k1=FILE', the id in lower case letters and digits, 16 at most");
   const std::string path(setting.substr(equals + 1));
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0)
     throw std::runtime_error("id.keys: cannot read the key file " + path + ": " + std::generic_category().message(errno) + "; make one with: (umask 077; openssl rand -hex 16 > " + path + ")");
   struct stat status {};
   char text[64]{};
-  const bool private_ = ::fstat(fd, &status) == 0 && (status.st_mode & 077) == 0;
+  const bool told = ::fstat(fd, &status) == 0;
+  const bool regular = told && S_ISREG(status.st_mode), private_ = told && (status.st_mode & 077) == 0;
   const ssize_t size = ::read(fd, text, sizeof text);
   ::close(fd);
+  if (!regular) throw std::runtime_error("id.keys: cannot read the key file " + path + ": it is no regular file");
   if (!private_) throw std::runtime_error("id.keys: the key file " + path + " can be read by others; run: chmod 600 " + path);
   std::string key;
   const std::string_view digits = std::string_view(text, size > 0 ? static_cast<std::size_t>(size) : 0).substr(0, 32);

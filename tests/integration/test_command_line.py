@@ -133,8 +133,8 @@ FILE:4:11: id.backend: 'etcd' is no store; expected sqlite, database:NAME, redis
                             ('[zerorpc]\nlisten = ["tcp//x"]', "FILE:2:10: zerorpc.listen: 'tcp//x' is no endpoint"),
                             ('[database.a]\nweights = ["h:1=x"]\nurl = "postgresql://h:1/x"', "FILE:2:11: [database.a]: weights must hold HOST:PORT=NUMBER"),
                             ('[database.a]\nweights = ["i:1=2"]\nurl = "mariadb://u@h:1/x"', "FILE:2:11: [database.a]: weights names 'i:1', which is no node of url"),
-                            ('[database.a]\nurl = "mariadb://u@h/x?password_file=/nonexistent"', "FILE:2:7: [database.a]: password_file '/nonexistent' cannot be read: No such file or directory"),
-                            ('[database.a]\nurl = "mariadb://u@h/x?password_file=/dev/null"', "password_file '/dev/null' has nothing on its first line"),
+                            ('[database.a]\nurl = "mariadb://u@h/x?password_file=/nonexistent"', "FILE:2:7: [database.a]: password_file: /nonexistent: cannot be read: No such file or directory"),
+                            ('[database.a]\nurl = "mariadb://u@h/x?password_file=/dev/null"', "password_file: /dev/null: cannot be read: it is no regular file"),
                             ('[database.a]\nurl = "oracle://h/x"', "FILE:2:7: [database.a]: url 'oracle:...' names no engine")]:
             with self.subTest(text):
                 code, _, err = self.check(text + "\n")

@@ -204,6 +204,15 @@ class Reload(unittest.TestCase):
             os.rename(file + ".away", file)
             self.assertEqual(self.call("first", "add", 3, 4), 7)
 
+    def test_a_pipe_in_the_place_of_a_file_is_refused_and_the_old_stays(self):
+        for file in (f"{self.gateway.folder.name}/sluice.toml", f"{self.folder}/users"):
+            os.rename(file, file + ".away")
+            os.mkfifo(file)
+            self.assertIn(f"{file}: cannot be read: it is no regular file", self.reload())
+            os.remove(file)
+            os.rename(file + ".away", file)
+            self.assertEqual(self.call("first", "add", 3, 4), 7)
+
     def test_a_missing_users_file_is_refused_and_the_old_stays(self):
         os.rename(f"{self.folder}/users", f"{self.folder}/away")
         self.assertIn("/users: cannot be read: No such file", self.reload())

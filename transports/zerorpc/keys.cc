@@ -7,7 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
+#include <sstream>
 #include <stdexcept>
 
 namespace sluice::zerorpc {
@@ -32,8 +32,8 @@ void save_keys(const std::string& file, const KeyPair& keys) {
   if (!well) throw std::runtime_error(file + " cannot be written: " + std::strerror(error) + (error == EEXIST ? "; remove it first if its key is not in use" : ""));
 }
 
-KeyPair load_keys(const std::string& file) {
-  std::ifstream in(file);
+KeyPair load_keys(const std::string& file, FileKind kind) {
+  std::istringstream in(read_file(file, kind));
   KeyPair keys;
   std::string name, value;
   while (in >> name >> value) {
@@ -41,7 +41,7 @@ KeyPair load_keys(const std::string& file) {
     if (name == "secret") keys.secret_key = value;
   }
   if (!is_key(keys.public_key) || !is_key(keys.secret_key))
-    throw std::runtime_error(file + (in.is_open() ? " holds no key pair" : " cannot be read") + "; expected the lines 'public KEY' and 'secret KEY' that `sluice keygen` writes");
+    throw std::runtime_error(file + " holds no key pair; expected the lines 'public KEY' and 'secret KEY' that `sluice keygen` writes");
   return keys;
 }
 
