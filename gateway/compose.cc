@@ -65,7 +65,7 @@ class Gateway::Signals final : private Loop::Watcher {
 };
 
 Gateway::Gateway(config::Settings settings, std::vector<std::unique_ptr<Handler>> more) : settings_(std::move(settings)) {
-  if (auto problem = exposed(settings_)) throw std::runtime_error(*problem);
+  if (auto problem = exposed(settings_)) throw std::runtime_error(problem->why);
   // Before any thread starts: they inherit the mask, so that the signals come to signalfd alone.
   const sigset_t set = handled();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);

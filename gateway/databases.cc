@@ -1,5 +1,7 @@
 #include "gateway/databases.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <stdexcept>
 
@@ -15,15 +17,10 @@
 namespace sluice {
 namespace {
 
-using Hosts = std::vector<std::pair<std::string, std::string>>;  // and ports
+// What the gateway's own methods begin with. A later version may have more of them, so no name below these is free.
+constexpr std::array<std::string_view, 7> kHandlers{"calc", "id", "lock", "probe", "sql", "system", "validator1"};
 
-std::string secret_of(const config::Database& database) {
-  if (database.secret_file.empty()) return {};
-  std::string secret = read_file(database.secret_file);
-  while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) secret.pop_back();
-  if (secret.size() < 16) throw std::runtime_error("secret_file '" + database.secret_file + "' must hold at least 16 bytes");
-  return secret;
-}
+using Hosts = std::vector<std::pair<std::string, std::string>>;  // and ports
 
 std::unique_ptr<sql::Backend> sqlite_at(const config::Settings& settings, const std::string& file, std::string secret) {
   sql::sqlite::Settings own = settings.sqlite;
@@ -77,12 +74,12 @@ std::vector<std::int64_t> read_weights(const std::vector<std::string>& texts, co
 }
 
 std::unique_ptr<sql::Backend> open(const std::string& name, const config::Database& database, const config::Settings& settings, Loop& home, Workers& workers) {
-  if (database.url.starts_with("sqlite:")) return sqlite_at(settings, database.url.substr(7), secret_of(database));
+  if (database.url.starts_with("sqlite:")) return sqlite_at(settings, database.url.substr(7), read_secret(database));
   sql::cluster::Settings own = database.cluster;
   own.name = name;
   own.answer = {static_cast<std::int64_t>(settings.sqlite.writer.answer.rows), settings.sqlite.writer.answer.answer_bytes};
   own.longest_transaction = settings.sqlite.writer.longest_transaction;
-  own.secret = secret_of(database);
+  own.secret = read_secret(database);
   own.split = sql::read_split(database.split).value_or(sql::Split{});
   auto opened = engine_of(database.url, own.answer);
   own.hosts = std::move(opened.hosts);
@@ -122,8 +119,27 @@ void check_default_database(const config::Settings& settings) {
   if (name != "main" && !settings.databases.contains(name)) throw std::runtime_error("sql.default is '" + name + "', but there is no [database." + name + "]");
 }
 
+std::string read_secret(const config::Database& database) {
+  if (database.secret_file.empty()) return {};
+  std::string secret;
+  try {
+    secret = read_file(database.secret_file);
+  } catch (const std::runtime_error& problem) {
+    throw std::runtime_error("secret_file: " + std::string(problem.what()));
+  }
+  while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) secret.pop_back();
+  if (secret.size() < 16) throw std::runtime_error("secret_file: " + database.secret_file + " must hold at least 16 bytes, not " + std::to_string(secret.size()));
+  return secret;
+}
+
 std::vector<sql::NamedStatement> load_statements(const config::Settings& settings) {
   auto statements = sql::load_named(settings.statements);
+  for (const sql::NamedStatement& statement : statements) {
+    const std::string handler = statement.name.substr(0, statement.name.find('.'));
+    if (std::ranges::find(kHandlers, handler) == kHandlers.end()) continue;
+    throw std::runtime_error(statement.file + ":" + std::to_string(statement.line) + ":1: " + statement.name + " cannot be served: names that begin with '" + handler +
+                             ".' are the gateway's own; choose another, such as my_" + statement.name);
+  }
   sql::check_named(statements, [&](const std::string& db) -> std::string {
     const std::string& name = db.empty() ? settings.default_database : db;
     const auto found = settings.databases.find(name);

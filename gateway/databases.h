@@ -22,7 +22,11 @@ void check_url(const std::string& url);
 void check_weights(const config::Database&);  // that its URL is right, is known
 void check_default_database(const config::Settings&);
 
-// The named statements of settings.statements, each held to what it says of itself. Throws as sql::load_named() does.
+// What seals the tokens of a database, of its secret_file; "" when it names none. Throws std::runtime_error.
+std::string read_secret(const config::Database&);
+
+// The named statements of settings.statements, each held to what it says of itself, and none by a name that the gateway keeps for its own
+// methods. Throws as sql::load_named() does.
 std::vector<sql::NamedStatement> load_statements(const config::Settings&);
 
 // A listener to the server behind database `name`; nullptr when its engine tells nothing by itself.

@@ -68,17 +68,17 @@ bool is_loopback(const std::string& host) {
   return loopback;
 }
 
-std::optional<std::string> exposed(const config::Settings& settings) {
+std::optional<Exposed> exposed(const config::Settings& settings) {
   if (settings.listen_without_authentication) return std::nullopt;
   const bool asked = !settings.access.users.empty();
-  auto refuse = [&](const std::string& endpoint) {
-    return "refusing to listen on " + endpoint +
-           ": it can be reached from other machines, and " + (settings.access.users.empty() ? "nobody is asked who he is" : "all that is said can be read on the way") +
-           ". Listen on 127.0.0.1, or with access.users on https://, mtls:// and curve+tcp://, or, if that is what you want, say "
-           "--listen-without-authentication (gateway.listen_without_authentication = true)";
+  auto refuse = [&](const char* key, const std::string& endpoint) {
+    return Exposed{key, "refusing to listen on " + endpoint + ": it can be reached from other machines, and " +
+                            (asked ? "all that is said can be read on the way" : "nobody is asked who he is") +
+                            ". Listen on 127.0.0.1, or with access.users on https://, mtls:// and curve+tcp://, or, if that is what you want, say "
+                            "--listen-without-authentication (gateway.listen_without_authentication = true)"};
   };
   for (const std::string& listen : settings.xmlrpc_listen)
-    if (const Listener at = read_listener(listen); !is_loopback(at.host) && (!asked || at.security == Listener::Security::plain)) return refuse(listen);
+    if (const Listener at = read_listener(listen); !is_loopback(at.host) && (!asked || at.security == Listener::Security::plain)) return refuse("xmlrpc.listen", listen);
   for (const std::string& endpoint : settings.zerorpc_listen) {
     if (endpoint.starts_with("ipc://")) continue;  // a file of this machine
     if (asked && endpoint.starts_with("curve+")) continue;
@@ -87,7 +87,7 @@ std::optional<std::string> exposed(const config::Settings& settings) {
     std::string host = address.substr(0, colon);
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
     if (host == "lo") continue;
-    if (!is_loopback(host)) return refuse(endpoint);
+    if (!is_loopback(host)) return refuse("zerorpc.listen", endpoint);
   }
   return std::nullopt;
 }

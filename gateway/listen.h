@@ -27,7 +27,10 @@ std::pair<std::string, std::uint16_t> host_and_port(const std::string& listen);
 
 bool is_loopback(const std::string& host);
 
-// The first endpoint that others could reach, with what to do about it; nullopt when all is well.
-std::optional<std::string> exposed(const config::Settings&);
+// The first endpoint that others could reach, by the key that names it, and what to do about it; nullopt when all is well.
+struct Exposed {
+  std::string key, why;
+};
+std::optional<Exposed> exposed(const config::Settings&);
 
 }  // namespace sluice

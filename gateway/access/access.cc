@@ -49,6 +49,11 @@ std::string hash_of(const Value::Array& args) {
   return hash_token(to_json(all).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)).substr(0, 16);
 }
 
+void check_roles(const Settings& settings, const std::vector<std::string>& roles, const std::string& who) {
+  for (const std::string& role : roles)
+    if (!settings.roles.contains(role)) throw std::runtime_error(who + " has the role '" + role + "', but the configuration has no [role." + role + "]");
+}
+
 std::string address_field(const Credentials& shown) { return shown.address.empty() ? "" : ",\"address\":\"" + std::string(shown.address) + "\""; }
 
 Fault slow_down(milliseconds wait, const std::string& why) {
@@ -70,14 +75,11 @@ struct Access::State {
   std::unordered_map<std::string, Cached> cache;  // by the fingerprint of a header that was right; under Access::mutex_
 };
 
-std::vector<Login> check(const Settings& settings, MissingFile missing) {
-  auto known = [&](const std::string& role, const std::string& who) {
-    if (!settings.roles.contains(role)) throw std::runtime_error(who + " has the role '" + role + "', but the configuration has no [role." + role + "]");
-  };
-  for (const std::string& role : settings.anonymous) known(role, "access.anonymous");
+void check_anonymous(const Settings& settings) { check_roles(settings, settings.anonymous, "access.anonymous"); }
+
+std::vector<Login> read_logins(const Settings& settings, MissingFile missing) {
   auto logins = load_users(settings.users, missing);
-  for (const Login& login : logins)
-    for (const std::string& role : login.roles) known(role, settings.users + ": '" + login.user + "'");
+  for (const Login& login : logins) check_roles(settings, login.roles, settings.users + ": '" + login.user + "'");
   return logins;
 }
 
@@ -96,7 +98,8 @@ Access::~Access() = default;
 
 std::shared_ptr<Access::State> Access::make_state(Settings settings, MissingFile missing) {
   auto state = std::make_shared<State>();
-  const auto logins = check(settings, missing);
+  check_anonymous(settings);
+  const auto logins = read_logins(settings, missing);
   std::lock_guard lock(mutex_);
   auto user = [&](const std::string& name, const std::vector<std::string>& roles) {
     std::vector<const Role*> held;

@@ -50,8 +50,9 @@ class Access final : public Guard, public Authenticator {
   std::shared_ptr<std::atomic<std::int64_t>> logins_;  // that wait to be hashed or are
 };
 
-// The settings as far as they can be checked without a gateway: do all roles exist that users and `anonymous` name?
-// Throws std::runtime_error.
-std::vector<Login> check(const Settings&, MissingFile = MissingFile::empty);
+// The settings as far as they can be checked without a gateway: do all roles exist that `anonymous`, and that the users, name?
+// Throw std::runtime_error.
+void check_anonymous(const Settings&);
+std::vector<Login> read_logins(const Settings&, MissingFile = MissingFile::empty);
 
 }  // namespace sluice::access

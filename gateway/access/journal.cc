@@ -5,13 +5,32 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <stdexcept>
+#include <system_error>
 #include <utility>
 
 namespace sluice::access {
+namespace {
+
+std::runtime_error cannot_be_opened(const std::string& name, int error) {
+  return std::runtime_error("the audit log " + name + " cannot be opened: " + std::strerror(error) + " (access.audit)");
+}
+
+}  // namespace
 
 Journal::File::File(const std::string& name) : fd(name == "-" ? ::dup(STDERR_FILENO) : ::open(name.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640)) {
-  if (fd < 0) throw std::runtime_error("the audit log " + name + " cannot be opened: " + std::strerror(errno) + " (access.audit)");
+  if (fd < 0) throw cannot_be_opened(name, errno);
+}
+
+void Journal::check(const std::string& name) {
+  if (name == "-") return;
+  const auto slash = name.rfind('/');
+  const std::string folder = slash == name.npos ? "." : name.substr(0, slash + 1);
+  std::error_code unknown;
+  if (std::filesystem::is_directory(name, unknown)) throw cannot_be_opened(name, EISDIR);
+  if (::access(name.c_str(), W_OK) == 0) return;
+  if (errno != ENOENT || ::access(folder.c_str(), W_OK | X_OK) != 0) throw cannot_be_opened(name, errno);
 }
 
 Journal::File::~File() { ::close(fd); }

@@ -20,6 +20,9 @@ class Journal {
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
+  // Throws as the constructor would; opens nothing for good, and makes nothing.
+  static void check(const std::string& name);
+
   void add(std::string line);  // from any thread; without its newline
   // The file was moved away: opens it anew, throws like the constructor; what is answered writes to it from then on. From any thread.
   UniqueFunction<void()> prepare_reopening();

@@ -247,6 +247,23 @@ class Serve(unittest.TestCase):
             _, out, _ = sluice("serve", "--print-config", "--data", f"postgresql://app:{password}@db/shop")
             self.assertIn('url = "postgresql://app:***@db/shop"  # --data', out)
 
+    def test_a_configuration_may_come_from_a_pipe(self):
+        with tempfile.TemporaryDirectory() as folder:
+            code, out, _ = sluice("serve", "--print-config", "-c", "/dev/stdin", stdin="[sqlite]\nreaders = 7\n")
+            self.assertEqual(code, 0)
+            self.assertIn("readers = 7  # /dev/stdin:2", out)
+            self.assertEqual(sluice("check", "/dev/stdin", stdin="[sqlite]\nreaders = 7\n")[0], 0)
+            os.mkfifo(f"{folder}/pipe")
+            for key in ("access.users", "sql.statements", "tls.certificate"):
+                section, name = key.split(".")
+                value = folder if key == "sql.statements" else f"{folder}/pipe"
+                if key == "sql.statements":
+                    os.mkfifo(f"{folder}/all.sql")
+                more = '[xmlrpc]\nlisten = "https://127.0.0.1:0"\n' if section == "tls" else ""
+                code, _, err = sluice("check", "/dev/stdin", stdin=f'[{section}]\n{name} = "{value}"\n' + ('key = "x"\n' if section == "tls" else "") + more)
+                self.assertEqual(code, 1)
+                self.assertIn("cannot be read: it is no regular file", err)
+
     def test_port_zero_shows_the_real_one_and_signals_end_it_well(self):
         for number in (signal.SIGTERM, signal.SIGINT):
             with tempfile.TemporaryDirectory() as folder:

@@ -358,10 +358,12 @@ class WithoutAStore(IdCase):
             self.gateway(copy)
 
     def test_what_it_does_not_keep_is_refused(self):
-        with self.gateway(fresh("worker"), 1024) as server:
-            self.fault("worker id 1024 of id.backend is none of the space 'main'", proxy(server).id.next)
+        with self.gateway(fresh("worker"), 100) as server:
+            self.fault("worker id 100 is none of the space 'js'", proxy(server).id.next, {"space": "js"})
             self.fault("keeps nothing but the mark", proxy(server).id.create, "a")
             self.fault("keeps nothing but the mark", proxy(server).id.sequence, "a")
+        with self.assertRaisesRegex(RuntimeError, "worker id 1024 is none of the space 'main'"):
+            self.gateway(fresh("worker"), 1024)
         with self.assertRaisesRegex(RuntimeError, "names no worker id"):
             self.gateway(fresh("worker"), "x")
 

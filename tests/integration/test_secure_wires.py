@@ -239,7 +239,7 @@ class Reload(unittest.TestCase):
         nothing_changed()
         write(users, good_users)
         write(f"{folder.name}/changing.pem", "nonsense")
-        self.assertIn("changing.pem is not a certificate in PEM", reload())
+        self.assertIn("changing.pem is no certificate in PEM", reload())
         nothing_changed()
         write(f"{folder.name}/changing.pem", good_certificate)
         os.rename(f"{place}/logs", f"{place}/away")

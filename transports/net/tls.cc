@@ -9,6 +9,8 @@
 #include <climits>
 #include <stdexcept>
 
+#include "rpc/read_file.h"
+
 namespace sluice::http {
 namespace {
 
@@ -114,17 +116,31 @@ std::shared_ptr<ssl_ctx_st> Tls::load() const {
   std::shared_ptr<ssl_ctx_st> made(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
   SSL_CTX* context = made.get();
   if (!context) throw std::runtime_error("TLS: " + why());
-  auto fail = [](const std::string& file, const char* what) { throw std::runtime_error("TLS: " + file + " is not " + what + ": " + why()); };
+  constexpr const char *kCertificate = "tls.certificate", *kKey = "tls.key", *kClientCa = "tls.client_ca";
+  // OpenSSL does not say which file it cannot read, nor that it is none.
+  auto check = [](const char* key, const std::string& file) {
+    try {
+      check_file(file);
+    } catch (const std::runtime_error& problem) {
+      throw Unusable(key, problem.what());
+    }
+  };
+  auto fail = [](const char* key, const std::string& what) { throw Unusable(key, what + ": " + why()); };
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_session_id_context(context, reinterpret_cast<const unsigned char*>("sluice"), 6);
-  if (SSL_CTX_use_certificate_chain_file(context, files_.certificate.c_str()) != 1) fail(files_.certificate, "a certificate in PEM (tls.certificate)");
-  if (SSL_CTX_use_PrivateKey_file(context, files_.key.c_str(), SSL_FILETYPE_PEM) != 1) fail(files_.key, "the key of that certificate in PEM (tls.key)");
-  if (client_required_ && files_.client_ca.empty())
-    throw std::runtime_error("TLS: a listener mtls:// needs tls.client_ca: the certificates of those who vouch for clients");
+  check(kCertificate, files_.certificate);
+  if (SSL_CTX_use_certificate_chain_file(context, files_.certificate.c_str()) != 1) fail(kCertificate, files_.certificate + " is no certificate in PEM");
+  check(kKey, files_.key);
+  if (SSL_CTX_use_PrivateKey_file(context, files_.key.c_str(), SSL_FILETYPE_PEM) != 1) {
+    const bool other = ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH || ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_TYPE_MISMATCH;
+    fail(kKey, files_.key + (other ? " is not the key of " + files_.certificate : " is no key in PEM"));
+  }
+  if (client_required_ && files_.client_ca.empty()) throw Unusable(kClientCa, "a listener mtls:// needs it: the certificates of those who vouch for clients");
   if (!files_.client_ca.empty()) {
-    if (SSL_CTX_load_verify_locations(context, files_.client_ca.c_str(), nullptr) != 1) fail(files_.client_ca, "a file of certificates in PEM (tls.client_ca)");
+    check(kClientCa, files_.client_ca);
+    if (SSL_CTX_load_verify_locations(context, files_.client_ca.c_str(), nullptr) != 1) fail(kClientCa, files_.client_ca + " is no file of certificates in PEM");
     SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(files_.client_ca.c_str()));
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER | (client_required_ ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), nullptr);
   }

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 
 #include "rpc/function.h"
@@ -47,7 +48,11 @@ class Tls {
     std::string key;          // PEM
     std::string client_ca;    // PEM: who vouches for clients; empty: they are not asked
   };
-  // Throws std::runtime_error that names the file and what is wrong with it.
+  // What the constructor and prepare_reload() throw: names the file, and what is wrong with it.
+  struct Unusable : std::runtime_error {
+    Unusable(const char* key, const std::string& what) : std::runtime_error(std::string(key) + ": " + what), key(key) {}
+    const char* const key;  // of the configuration, such as "tls.key"; a literal
+  };
   Tls(Files, bool client_required);
 
   // Reads the files anew and throws when they are broken; what is answered puts them in place, for connections to come.

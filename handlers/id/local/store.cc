@@ -18,6 +18,10 @@ Fault nothing_but_marks(std::string_view what) {
 
 }  // namespace
 
+std::string no_such_worker(std::int64_t worker, const std::string& space, const std::string& layout, std::int64_t workers) {
+  return "worker id " + std::to_string(worker) + " is none of the space '" + space + "' (" + layout + "): those are 0 to " + std::to_string(workers - 1);
+}
+
 LocalStore::LocalStore(Loop& home, Options options) : options_(std::move(options)), file_(home, options_.file, "sluice-worker-1"), top_(home, options_.file + "-marks", HighMark::Sharing::shared), identity_(identity_of(options_.file)) {
   refuse_other_names(options_.file);
   if (!file_.found().empty()) read(file_.found());
@@ -60,9 +64,7 @@ void LocalStore::keep(std::int64_t mark_ms, Outcome outcome, UniqueFunction<void
 
 void LocalStore::claim(Claim claim, UniqueFunction<void(Claimed)> done) {
   if (options_.worker >= claim.workers)
-    return done(Fault(Fault::Kind::conflict, "worker id " + std::to_string(options_.worker) + " of id.backend is none of the space '" +
-                                                 claim.space + "' (" + claim.layout + "): those are 0 to " +
-                                                 std::to_string(claim.workers - 1)));
+    return done(Fault(Fault::Kind::conflict, "id.backend: " + no_such_worker(options_.worker, claim.space, claim.layout, claim.workers)));
   Space& space = spaces_[claim.space];
   if (space.layout.empty()) space.layout = claim.layout;
   if (space.layout != claim.layout) return done(another_layout(claim, space.layout));

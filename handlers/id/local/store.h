@@ -15,6 +15,9 @@
 
 namespace sluice::id {
 
+// The worker ids of a space end before that of the configuration; the rest of a message.
+std::string no_such_worker(std::int64_t worker, const std::string& space, const std::string& layout, std::int64_t workers);
+
 class LocalStore final : public Store {
  public:
   struct Options {
