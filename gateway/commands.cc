@@ -1,5 +1,6 @@
 #include "gateway/commands.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <iostream>
@@ -92,6 +93,8 @@ bool assemble(const ServeOptions& options, FileKind kind, config::Loaded& loaded
 
 int serve(const ServeOptions& options) {
   config::Loaded loaded;
+  // What is made from here on, by whomever (SQLite's files, marks of ids, secrets, the audit log, sockets), is its owner's alone.
+  ::umask(077);
   if (!assemble(options, FileKind::any, loaded)) return kFailed;
   if (options.print) {
     print(loaded);

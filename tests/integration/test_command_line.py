@@ -264,6 +264,18 @@ class Serve(unittest.TestCase):
                 self.assertEqual(code, 1)
                 self.assertIn("cannot be read: it is no regular file", err)
 
+    def test_what_it_makes_is_its_owners_alone(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(f"{folder}/sluice.toml", "w") as f:
+                f.write(f'[access]\nusers = "{folder}/users"\naudit = "{folder}/audit.log"\n[zerorpc]\nlisten = "ipc://{folder}/socket"\n')
+            command = ["sh", "-c", 'umask 000; exec "$@"', "sh", SLUICE, "serve", "-c", f"{folder}/sluice.toml", "--xmlrpc", "127.0.0.1:0", "--data", f"{folder}/x.db"]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+                self.assertIn("ready", process.stdout.readline())
+                made = set(os.listdir(folder)) - {"sluice.toml"}
+                self.assertGreaterEqual(made, {"x.db", "x.db-wal", "x.db-secret", "x.db-ids", "x.db-locks", "audit.log", "socket"})
+                self.assertEqual({name: oct(os.stat(f"{folder}/{name}").st_mode & 0o077) for name in made}, dict.fromkeys(made, "0o0"))
+                process.send_signal(signal.SIGTERM)
+
     def test_port_zero_shows_the_real_one_and_signals_end_it_well(self):
         for number in (signal.SIGTERM, signal.SIGINT):
             with tempfile.TemporaryDirectory() as folder:
