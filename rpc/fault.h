@@ -65,6 +65,9 @@ class Fault : public std::exception {
   // When trying again may help: "retry_after_ms" of the detail, or a second after any other overload.
   std::optional<std::int64_t> retry_after_ms() const noexcept;
 
+  // The same at the end of a text, " (retry_after_ms=100)", for wires that have no other place for it; "" when it does not help.
+  std::string retry_hint() const;
+
   // What an XML-RPC faultString says: an application's error carries its name, as Python prints it.
   std::string xmlrpc_string() const;
 
@@ -124,6 +127,10 @@ inline std::optional<std::int64_t> Fault::retry_after_ms() const noexcept {
   for (const auto& [key, value] : detail_)
     if (const auto* ms = value.get_if<std::int64_t>(); ms && key == "retry_after_ms") return *ms;
   return kind_ == Kind::overloaded ? std::optional<std::int64_t>(1000) : std::nullopt;
+}
+inline std::string Fault::retry_hint() const {
+  const auto ms = retry_after_ms();
+  return ms ? " (retry_after_ms=" + std::to_string(*ms) + ")" : std::string();
 }
 inline std::string Fault::xmlrpc_string() const { return name_.empty() ? message_ : name_ + ": " + message_; }
 

@@ -7,7 +7,7 @@ namespace {
 
 Value fault_struct(const Fault& fault) {
   const std::string text = fault.xmlrpc_string();
-  return Value::Struct{{"faultCode", fault.xmlrpc_code()}, {"faultString", text.empty() ? std::string(fault.exception_name()) : text}};
+  return Value::Struct{{"faultCode", fault.xmlrpc_code()}, {"faultString", (text.empty() ? std::string(fault.exception_name()) : text) + fault.retry_hint()}};
 }
 
 // One system.multicall under way: runs its calls one after the other, as their order may matter.

@@ -224,6 +224,8 @@ class Limits(Case):
         answers = server.system.multicall(calls)
         self.assertEqual(answers[0], [3])
         self.assertEqual([answer["faultCode"] for answer in answers[1:]], [OVERLOADED] * 4)
+        for answer in answers[1:]:
+            self.assertRegex(answer["faultString"], r" \(retry_after_ms=1000\)$")
         wait_for(lambda: server.system.multicall(calls[:1]) == [[3]], "the second to be over")
 
     def test_rows_bytes_and_time(self):

@@ -22,8 +22,14 @@ std::string_view text(const Value& value) {
 // As Python's int(args[0]) has it, of any size and cut off behind its point, and nothing of what is no number.
 std::int64_t announced(const Value& args) {
   auto* array = args.get_if<Value::Array>();
-  auto* more = array && !array->empty() ? array->front().get_if<std::int64_t>() : nullptr;
-  return more ? *more : 0;
+  if (!array || array->empty()) return 0;
+  const Value& more = array->front();
+  if (auto* number = more.get_if<std::int64_t>()) return *number;
+  if (more.get_if<std::uint64_t>()) return Window::kMost;  // 2^63 and above
+  if (auto* real = more.get_if<double>(); real && !std::isnan(*real))
+    return static_cast<std::int64_t>(std::clamp(*real, -double{Window::kMost}, double{Window::kMost}));
+  auto* flag = more.get_if<bool>();
+  return flag && *flag ? 1 : 0;
 }
 
 }  // namespace
@@ -101,8 +107,7 @@ void Channel::answer(const Value& value) {
 
 void Channel::refuse(const Fault& fault) {
   // An ERR event has a name, a text and a traceback: there is no other place for when to try again.
-  const auto ms = fault.retry_after_ms();
-  const std::string more = ms ? " (retry_after_ms=" + std::to_string(*ms) + ")" : std::string();
+  const std::string more = fault.retry_hint();
   auto fit = [&](std::string_view text, std::string_view more = {}) { return Value(to_utf8(text.substr(0, kMostMessage)) + std::string(more)); };
   if (version_ < 2)
     emit("ERR", fit(python_exception(fault), more), true);
