@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <iostream>
 #include <iterator>
 
@@ -92,9 +93,9 @@ bool assemble(const ServeOptions& options, FileKind kind, config::Loaded& loaded
 }  // namespace
 
 int serve(const ServeOptions& options) {
-  config::Loaded loaded;
   // What is made from here on, by whomever (SQLite's files, marks of ids, secrets, the audit log, sockets), is its owner's alone.
   ::umask(077);
+  config::Loaded loaded;
   if (!assemble(options, FileKind::any, loaded)) return kFailed;
   if (options.print) {
     print(loaded);
@@ -171,7 +172,7 @@ int call(const CallOptions& options) {
   const int indent = options.compact || !::isatty(STDOUT_FILENO) ? -1 : 2;
   auto show = [&](const Value& value, int how) { std::cout << to_json(value).dump(how, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << std::endl; };
   try {
-    auto caller = connect(options.url, static_cast<int>(options.timeout_s * 1000), options.proofs);
+    auto caller = connect(options.url, static_cast<int>(std::lround(options.timeout_s * 1000)), options.proofs);
     if (options.method.empty()) {
       list_methods(*caller);
       return kWell;

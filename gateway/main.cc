@@ -1,11 +1,24 @@
 // sluice: the command line.
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <iostream>
 
 #include "gateway/commands.h"
 #include "gateway/compose.h"
 #include "gateway/user_command.h"
+
+namespace {
+
+// Not CLI::Range, which lets "nan" pass and shows its limits to the last digit.
+std::string seconds_problem(const std::string& text) {
+  double seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error == std::errc() && end == text.data() + text.size() && seconds >= 0.001 && seconds <= 86'400) return {};
+  return "expected a number of seconds from 0.001 to 86400, not '" + text + "'";
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   using namespace sluice;
@@ -37,7 +50,7 @@ int main(int argc, char** argv) {
   auto* call_command = app.add_subcommand("call", "Call a method; without one, list those that are served");
   call_command->add_option("URL", call.url, "http://[NAME[:PASSWORD]@]HOST:PORT, https:// likewise, tcp://HOST:PORT or ipc://FILE;\na PASSWORD here stands in `ps` too: use --password-file")->required();
   call_command->add_option("METHOD", call.method, "Name of the method, followed by its arguments as JSON;\nwhat is no JSON is a string; - reads standard input");
-  call_command->add_option("--timeout", call.timeout_s, "Seconds to wait for the answer (30)")->check(CLI::PositiveNumber)->type_name("SECONDS");
+  call_command->add_option("--timeout", call.timeout_s, "Seconds to wait for the answer, 0.001 to 86400 (30)")->check(CLI::Validator(seconds_problem, ""))->type_name("SECONDS");
   call_command->add_option("--password-file", call.proofs.password_file, "http, https: its first line is the password of NAME in the URL")->type_name("FILE");
   call_command->add_option("--ca", call.proofs.ca, "https: certificates that vouch for the server's, in place of the system's")->type_name("FILE");
   call_command->add_option("--cert", call.proofs.certificate, "https: a certificate of one's own")->type_name("FILE");

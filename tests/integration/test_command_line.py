@@ -65,6 +65,13 @@ class Call(unittest.TestCase):
         self.assertEqual(sluice("call", "--nonsense")[0], 2)
         self.assertEqual(sluice()[0], 2)
 
+    def test_a_time_to_wait_that_is_none(self):
+        for text in ("nan", "inf", "-1", "0", "1e300", "0.0001", "soon"):
+            code, out, err = sluice("call", "--timeout", text, self.gateway.url, "add", 3, 4)
+            self.assertEqual((code, out), (2, ""))
+            self.assertIn(f"--timeout: expected a number of seconds from 0.001 to 86400, not '{text}'", err)
+        self.assertEqual(sluice("call", "--timeout", "86400", self.gateway.url, "add", 3, 4)[1], "7\n")
+
     def test_without_a_method_it_lists_them(self):
         for url in self.urls():
             code, out, _ = sluice("call", url)
