@@ -72,6 +72,7 @@ struct Access::State {
   std::shared_ptr<const User> anonymous;                                                          // nullptr: refused
   std::unordered_multimap<std::string, std::pair<std::string, std::shared_ptr<const User>>> passwords;  // by name: hash, user
   std::unordered_map<std::string, std::shared_ptr<const User>> tokens, certificates, keys;
+  std::unordered_map<std::string, std::shared_ptr<const User>> logins;  // all, by User::login()
   std::unordered_map<std::string, Cached> cache;  // by the fingerprint of a header that was right; under Access::mutex_
 };
 
@@ -89,6 +90,7 @@ Access::Access(const Dispatcher& methods, Workers& workers, Settings settings)
       by_address_(Slowdown::Limits{}),
       // A name can be failed for by others: its owner waits a little, he is not locked out.
       by_name_(Slowdown::Limits{.free = 20, .most = milliseconds(5000)}),
+      streams_([this](const User& user, const Method& method) { return withdrawn(user, method); }),
       logins_(std::make_shared<std::atomic<std::int64_t>>(0)) {
   if (!settings.audit.empty()) journal_ = std::make_unique<Journal>(settings.audit);
   state_ = make_state(std::move(settings), MissingFile::empty);
@@ -101,16 +103,18 @@ std::shared_ptr<Access::State> Access::make_state(Settings settings, MissingFile
   check_anonymous(settings);
   const auto logins = read_logins(settings, missing);
   std::lock_guard lock(mutex_);
-  auto user = [&](const std::string& name, const std::vector<std::string>& roles) {
+  auto user = [&](const std::string& name, const std::string& login, const std::vector<std::string>& roles) {
     std::vector<const Role*> held;
     for (const std::string& role : roles) held.push_back(&settings.roles.at(role));
     auto& usage = usages_[name];
     if (!usage) usage = std::make_shared<Usage>();
-    return std::make_shared<const User>(name, together(held), usage, methods_);
+    auto made = std::make_shared<const User>(name, login, together(held), usage, methods_);
+    state->logins[login] = made;
+    return made;
   };
-  if (!settings.anonymous.empty()) state->anonymous = user("anonymous", settings.anonymous);
+  if (!settings.anonymous.empty()) state->anonymous = user("anonymous", "anonymous", settings.anonymous);
   for (const Login& login : logins) {
-    auto one = user(login.user, login.roles);
+    auto one = user(login.user, login.user + ":" + std::string(name_of(login.proof)) + ":" + login.secret, login.roles);
     switch (login.proof) {
       case Proof::password: state->passwords.emplace(login.user, std::pair(login.secret, std::move(one))); break;
       case Proof::token: state->tokens[login.secret] = std::move(one); break;
@@ -129,9 +133,26 @@ UniqueFunction<void()> Access::prepare_reload(Settings settings) {
   if (journal_) reopen = journal_->prepare_reopening();
   return [this, fresh = std::move(fresh), reopen = std::move(reopen)]() mutable {
     if (reopen) reopen();
-    std::lock_guard lock(mutex_);
-    state_ = std::move(fresh);
+    {
+      std::lock_guard lock(mutex_);
+      state_ = std::move(fresh);
+    }
+    streams_.judge_all();
   };
+}
+
+// By the login that a stream was opened with: a user may have others, with other roles.
+std::optional<Fault> Access::withdrawn(const User& user, const Method& method) {
+  const auto state = this->state();
+  const auto found = state->logins.find(user.login());
+  if (found == state->logins.end())
+    return Fault(Fault::Kind::unauthenticated, "the login of " + user.name() + " was removed or replaced; what he had open ends");
+  const User& now = *found->second;
+  if (!now.may_call(method))
+    return Fault(Fault::Kind::denied, user.name() + " may no more call " + method.name + "; what he had open ends");
+  if (now.role().databases != user.role().databases)  // which of them the stream reads is not known here
+    return Fault(Fault::Kind::denied, "the databases that " + user.name() + " may use have changed; call " + method.name + " again");
+  return std::nullopt;
 }
 
 std::shared_ptr<Access::State> Access::state() {
@@ -270,10 +291,10 @@ Reply Access::admit(const Method& method, const Call& call, Reply reply) {
   }
   const bool writes = method.effect == Effect::write;
   const bool limited = role.in_flight > 0 || role.answer_rows > 0 || role.answer_bytes > 0 || role.call_ms > 0;
-  // With a journal every call is watched: what it turns out to be denied, only its handler knows.
-  if (!journal_ && !limited) return reply;
+  // With a journal every call is watched: what it turns out to be denied, only its handler knows. A stream is, as it may outlive its right.
+  if (!journal_ && !limited && !method.signature.streams) return reply;
   const bool hashed = journal_ && (writes || method.free_sql);
-  return watch(std::move(reply), {std::move(user), method.name, call.transport, hashed ? hash_of(call.args) : std::string(), writes}, journal_.get());
+  return watch(std::move(reply), {std::move(user), method, call.transport, hashed ? hash_of(call.args) : std::string(), writes}, journal_.get(), streams_);
 }
 
 void Access::missed(std::string_view method, std::string_view transport, const Principal* caller) {

@@ -22,7 +22,7 @@ class Access final : public Guard, public Authenticator {
   ~Access() override;
 
   // Reads everything and throws like the constructor; what is answered puts it in place, and cannot fail. Passwords have to be
-  // shown anew then; what is in use is kept.
+  // shown anew then; what is in use is kept. Streams of those who have no more right to them end.
   UniqueFunction<void()> prepare_reload(Settings);
 
   std::optional<Verdict> known(const Credentials&) override;
@@ -36,6 +36,7 @@ class Access final : public Guard, public Authenticator {
   std::shared_ptr<State> state();
   Verdict refused(const Credentials&, std::string_view name, std::string why);
   void note_stranger(const Credentials&, std::string_view name);
+  std::optional<Fault> withdrawn(const User&, const Method&);
   std::optional<Fault> must_wait(const Credentials&, const std::string& name);
   Reply deny(const Method&, const Call&, Reply, Fault);
 
@@ -47,6 +48,7 @@ class Access final : public Guard, public Authenticator {
   std::shared_ptr<State> state_;
   std::map<std::string, std::shared_ptr<Usage>> usages_;  // by name
   Slowdown by_address_, by_name_;
+  OpenStreams streams_;
   std::shared_ptr<std::atomic<std::int64_t>> logins_;  // that wait to be hashed or are
 };
 

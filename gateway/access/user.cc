@@ -37,8 +37,8 @@ std::optional<std::string> Thinned::take(std::int64_t a_minute, Clock::time_poin
   return unwritten ? ",\"unwritten\":" + std::to_string(unwritten) : "";
 }
 
-User::User(std::string name, Role role, std::shared_ptr<Usage> usage, const Dispatcher& methods)
-    : name_(std::move(name)), role_(std::move(role)), usage_(std::move(usage)) {
+User::User(std::string name, std::string login, Role role, std::shared_ptr<Usage> usage, const Dispatcher& methods)
+    : name_(std::move(name)), login_(std::move(login)), role_(std::move(role)), usage_(std::move(usage)) {
   for (const auto& [key, method] : methods.methods())
     if (allows(role_, method)) methods_.insert(&method);
 }

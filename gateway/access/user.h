@@ -45,18 +45,20 @@ struct Usage {
 
 class User final : public Principal {
  public:
-  User(std::string name, Role role, std::shared_ptr<Usage> usage, const Dispatcher& methods);
+  // `login` tells one of his ways in from the others, and is the same after a reload.
+  User(std::string name, std::string login, Role role, std::shared_ptr<Usage> usage, const Dispatcher& methods);
 
   const std::string& name() const noexcept override { return name_; }
   bool may_call(const Method& method) const noexcept override { return methods_.contains(&method); }
   bool may_use(std::string_view database) const noexcept override;
   bool may_write() const noexcept override { return role_.statements == "write"; }
 
+  const std::string& login() const noexcept { return login_; }
   const Role& role() const noexcept { return role_; }
   Usage& usage() const noexcept { return *usage_; }
 
  private:
-  const std::string name_;
+  const std::string name_, login_;
   const Role role_;
   const std::shared_ptr<Usage> usage_;
   std::unordered_set<const Method*> methods_;  // of the dispatcher, which outlives us

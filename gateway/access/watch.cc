@@ -17,12 +17,14 @@ std::int64_t rows_of(const Value& answer) {
   return list ? static_cast<std::int64_t>(list->size()) : 0;
 }
 
+}  // namespace
+
 class Metered;
 
 class Watch final : public Responder, public std::enable_shared_from_this<Watch> {
  public:
-  Watch(Reply outer, Watched call, Journal* journal)
-      : Responder(outer.loop()), outer_(std::move(outer)), call_(std::move(call)), journal_(journal), started_(Clock::now()), time_(loop()) {
+  Watch(Reply outer, Watched call, Journal* journal, OpenStreams& streams)
+      : Responder(outer.loop()), outer_(std::move(outer)), call_(std::move(call)), journal_(journal), streams_(streams), started_(Clock::now()), time_(loop()) {
     set_principal(outer_.principal());
     const std::int64_t ms = call_.user->role().call_ms;
     set_deadline(ms > 0 ? std::min(outer_.deadline(), deadline_in(std::chrono::milliseconds(ms), started_)) : outer_.deadline());
@@ -55,7 +57,7 @@ class Watch final : public Responder, public std::enable_shared_from_this<Watch>
   }
 
   Fault too_much(const char* what, std::int64_t most) const {
-    return Fault(Fault::Kind::too_large, "the answer of " + call_.method + " has more than the " + std::to_string(most) + " " + what + " that " +
+    return Fault(Fault::Kind::too_large, "the answer of " + call_.method.name + " has more than the " + std::to_string(most) + " " + what + " that " +
                                              call_.user->name() + " may get at a time (role answer_" + what + "); the call has run: ask for less");
   }
 
@@ -64,7 +66,7 @@ class Watch final : public Responder, public std::enable_shared_from_this<Watch>
     if (!journal_) return;
     const auto* fault = std::get_if<Fault>(&outcome);
     const auto* value = std::get_if<Value>(&outcome);
-    const bool denied = fault && fault->kind() == Fault::Kind::denied;
+    const bool denied = fault && (fault->kind() == Fault::Kind::denied || fault->kind() == Fault::Kind::unauthenticated);
     if (!denied && !call_.writes && !(value && field(*value, "token"))) return;
     char ms[32];
     std::snprintf(ms, sizeof ms, "%.3f", std::chrono::duration<double, std::milli>(Clock::now() - started_).count());
@@ -74,11 +76,12 @@ class Watch final : public Responder, public std::enable_shared_from_this<Watch>
       if (const Value* route = field(*value, "route"))
         if (const Value* node = field(*route, "node")) more += ",\"node\":" + to_json(*node).dump();
     }
-    journal_->add(audit_line(call_.user->name(), call_.method, call_.transport, fault ? codes(fault->kind()).name : "ok", more + ",\"ms\":" + ms));
+    journal_->add(audit_line(call_.user->name(), call_.method.name, call_.transport, fault ? codes(fault->kind()).name : "ok", more + ",\"ms\":" + ms));
   }
 
  private:
   friend class Metered;
+  friend class OpenStreams;
 
   void late();
 
@@ -100,6 +103,7 @@ class Watch final : public Responder, public std::enable_shared_from_this<Watch>
   Reply outer_;
   const Watched call_;
   Journal* const journal_;
+  OpenStreams& streams_;
   const Clock::time_point started_;
   Timer time_;
   bool left_ = false;
@@ -109,8 +113,12 @@ class Watch final : public Responder, public std::enable_shared_from_this<Watch>
 // A stream as its user may have it: so many rows and bytes, and no longer than the call's time.
 class Metered final : public Source {
  public:
-  Metered(std::shared_ptr<Watch> watch, std::unique_ptr<Source> source) : watch_(std::move(watch)), source_(std::move(source)) { watch_->stream_ = this; }
+  Metered(std::shared_ptr<Watch> watch, std::unique_ptr<Source> source) : watch_(std::move(watch)), source_(std::move(source)) {
+    watch_->stream_ = this;
+    watch_->streams_.add(watch_);
+  }
   ~Metered() override {
+    watch_->streams_.remove(*watch_);
     watch_->stream_ = nullptr;
     watch_->leave();
   }
@@ -169,7 +177,7 @@ void Watch::respond(std::uint64_t, Outcome&& outcome) {
 }
 
 void Watch::late() {
-  Fault fault(Fault::Kind::deadline_exceeded, call_.method + " took longer than the " + std::to_string(role().call_ms) + " ms that " + call_.user->name() +
+  Fault fault(Fault::Kind::deadline_exceeded, call_.method.name + " took longer than the " + std::to_string(role().call_ms) + " ms that " + call_.user->name() +
                                                   " may use (role call_ms) and was cancelled");
   if (stream_) return stream_->break_off(std::move(fault));
   Reply outer = std::move(outer_);  // what is cancelled may answer at once: it is too late for that
@@ -177,10 +185,32 @@ void Watch::late() {
   finish(outer, std::move(fault));
 }
 
-}  // namespace
+void OpenStreams::add(const std::shared_ptr<Watch>& watch) {
+  {
+    std::lock_guard lock(mutex_);
+    open_.emplace(watch.get(), std::pair(&watch->loop(), watch));
+  }
+  judge(watch);
+}
 
-Reply watch(Reply outer, Watched call, Journal* journal) {
-  auto watch = std::make_shared<Watch>(std::move(outer), std::move(call), journal);
+void OpenStreams::remove(const Watch& watch) {
+  std::lock_guard lock(mutex_);
+  open_.erase(&watch);
+}
+
+void OpenStreams::judge(std::weak_ptr<Watch> of) const {
+  const auto watch = of.lock();
+  if (!watch || !watch->stream_) return;
+  if (auto fault = judge_(*watch->call_.user, watch->call_.method)) watch->stream_->break_off(std::move(*fault));
+}
+
+void OpenStreams::judge_all() {
+  std::lock_guard lock(mutex_);
+  for (const auto& [key, at] : open_) at.first->post([this, watch = at.second] { judge(watch); });
+}
+
+Reply watch(Reply outer, Watched call, Journal* journal, OpenStreams& streams) {
+  auto watch = std::make_shared<Watch>(std::move(outer), std::move(call), journal, streams);
   watch->start();
   return Reply(std::move(watch));
 }

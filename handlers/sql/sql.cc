@@ -153,6 +153,7 @@ struct Sql::OpenCursor {
   Loop& home;
   const std::string handle, owner;
   std::unique_ptr<Source> source;
+  std::string db;  // "": the default one
   std::shared_ptr<Head> head = std::make_shared<Head>();
   bool told = false;  // where it runs, with its first part
   Timer idle;
@@ -201,11 +202,11 @@ std::vector<Method> Sql::methods() {
              "Runs an array of [statement, params] as one transaction on the primary: {results, token, route}. All of them, or none. Options: db, key, session, timeout_ms." + fence, Effect::write)),
       free_sql(method("begin", this, &Sql::begin, {"options"},
              "Opens a transaction on the primary and answers its handle. It is rolled back after timeout_ms (30000). Pass it as {\"tx\": handle}.", Effect::write)),
-      method("commit", this, &Sql::commit, {"tx"}, "Commits a transaction: {token, route}.", Effect::write),
+      free_sql(method("commit", this, &Sql::commit, {"tx"}, "Commits a transaction: {token, route}.", Effect::write)),
       method("rollback", this, &Sql::rollback, {"tx"}, "Rolls a transaction back.", Effect::write),
       free_sql(method("open", this, &Sql::open, {"statement", "params", "options"},
              "Opens a cursor for a read whose rows are taken in parts, and answers its handle. It is closed when it is not used for a minute.")),
-      method("fetch", this, &Sql::fetch, {"cursor", "rows"}, "The next rows of a cursor (1000 unless told): {columns, rows, end}, and route with the first of them. At the end the cursor is closed."),
+      free_sql(method("fetch", this, &Sql::fetch, {"cursor", "rows"}, "The next rows of a cursor (1000 unless told): {columns, rows, end}, and route with the first of them. At the end the cursor is closed.")),
       method("close", this, &Sql::close, {"cursor"}, "Closes a cursor before its end. False when it was closed already."),
       free_sql(method("stream", this, &Sql::stream, {"statement", "params", "options"},
              "The rows of a read, one by one, as the caller takes them (zerorpc); an array of them on wires without streams.")),
@@ -320,6 +321,7 @@ void Sql::open(Answer<std::string> answer, std::string statement, MaybeParams pa
       cursors_.emplace(cursor->handle, cursor);
     }
     cursor->source = from.open({std::move(statement), params ? std::move(*params) : Value()}, std::move(read), home, cursor->head);
+    cursor->db = read.db;
     cursor->idle.start(milliseconds(limits_.cursor_idle_ms), [this, handle = cursor->handle] { forget_cursor(handle); });
     answer(cursor->handle);
   });
@@ -347,6 +349,7 @@ void Sql::fetch(Answer<Struct> answer, std::string handle, std::optional<std::in
   auto cursor = find_cursor(handle, answer.reply());
   if (!cursor) throw Fault(Fault::Kind::not_found, "no open cursor has the handle " + describe(Value(handle)).substr(7) + "; it was closed, read to its end, or not used for " + std::to_string(limits_.cursor_idle_ms) + " ms");
   // A fetch may come in on another loop than the one the cursor lives on.
+  backend("fetch", cursor->db, answer.reply());  // may he still use it? Rights change while a cursor is open
   Loop& home = cursor->home;
   auto pulling = std::make_shared<bool>(false);  // of the home loop
   // Rows that nobody waits for any more are lost to the cursor: it ends, and with it what the database does.

@@ -61,7 +61,7 @@ TEST(User, MayCallWhatAPatternListsAndHisStatementsAllow) {
   Dispatcher dispatcher;
   dispatcher.add(sql);
   auto may = [&](const char* statements) {
-    const User user("u", Role{.methods = {"sql.*"}, .statements = statements}, std::make_shared<Usage>(), dispatcher);
+    const User user("u", "u", Role{.methods = {"sql.*"}, .statements = statements}, std::make_shared<Usage>(), dispatcher);
     std::string out;
     for (const auto& [name, method] : dispatcher.methods())
       if (user.may_call(method)) out += name + " ";
