@@ -195,8 +195,9 @@ std::optional<Authenticator::Verdict> Access::known(const Credentials& shown) {
     return refused(shown, "", "no user has the key '" + std::string(shown.key) + "' (`sluice user add --key`)");
   }
   if (state->anonymous) return state->anonymous;
-  note_stranger(shown, "");
-  return Fault(Fault::Kind::unauthenticated, "who calls? Send a password (HTTP Basic), a bearer token, a certificate or a key; anonymous callers have no role here");
+  Fault stranger(Fault::Kind::unauthenticated, "who calls? Send a password (HTTP Basic), a bearer token, a certificate or a key; anonymous callers have no role here");
+  note_stranger(shown, "", stranger);
+  return stranger;
 }
 
 void Access::prove(const Credentials& shown, Loop& loop, UniqueFunction<void(Verdict)> then) {
@@ -205,7 +206,11 @@ void Access::prove(const Credentials& shown, Loop& loop, UniqueFunction<void(Ver
   if (!basic) return answer(refused(shown, "", "the Basic Authorization header is not base64 of NAME:PASSWORD"));
   if (auto wait = must_wait(shown, basic->name)) return answer(*wait);
   auto state = this->state();
-  if (logins_->load() >= state->settings.logins_waiting) return answer(slow_down(milliseconds(500), "too many are logging in"));
+  if (logins_->load() >= state->settings.logins_waiting) {
+    Fault busy = slow_down(milliseconds(500), "too many are logging in");
+    note_stranger(shown, basic->name, busy);
+    return answer(std::move(busy));
+  }
 
   struct Proven {  // counts itself among those that wait
     explicit Proven(std::shared_ptr<std::atomic<std::int64_t>> count) : count(std::move(count)) { ++*this->count; }
@@ -237,11 +242,16 @@ void Access::prove(const Credentials& shown, Loop& loop, UniqueFunction<void(Ver
 
 std::optional<Fault> Access::must_wait(const Credentials& shown, const std::string& name) {
   const auto now = Clock::now();
-  std::lock_guard lock(mutex_);
-  auto wait = by_address_.wait(std::string(shown.address), now);
-  if (!name.empty()) wait = std::max(wait, by_name_.wait(name, now));
+  milliseconds wait{};
+  {
+    std::lock_guard lock(mutex_);
+    wait = by_address_.wait(std::string(shown.address), now);
+    if (!name.empty()) wait = std::max(wait, by_name_.wait(name, now));
+  }
   if (wait.count() == 0) return std::nullopt;
-  return slow_down(wait, "too many logins failed");
+  Fault fault = slow_down(wait, "too many logins failed");
+  note_stranger(shown, name, fault);
+  return fault;
 }
 
 Authenticator::Verdict Access::refused(const Credentials& shown, std::string_view name, std::string why) {
@@ -251,14 +261,15 @@ Authenticator::Verdict Access::refused(const Credentials& shown, std::string_vie
     by_address_.failed(std::string(shown.address), now);
     if (!name.empty()) by_name_.failed(std::string(name.substr(0, 64)), now);
   }
-  note_stranger(shown, name);
-  return Fault(Fault::Kind::unauthenticated, std::move(why));
+  Fault fault(Fault::Kind::unauthenticated, std::move(why));
+  note_stranger(shown, name, fault);
+  return fault;
 }
 
-void Access::note_stranger(const Credentials& shown, std::string_view name) {
+void Access::note_stranger(const Credentials& shown, std::string_view name, const Fault& fault) {
   if (!journal_) return;
   if (const auto more = strangers_.take(kStrangers, Clock::now()))
-    journal_->add(audit_line(name.substr(0, 64), "", "", "unauthenticated", address_field(shown) + *more));
+    journal_->add(audit_line(name.substr(0, 64), "", "", codes(fault.kind()).name, address_field(shown) + *more));
 }
 
 Reply Access::deny(const Method& method, const Call& call, Reply reply, Fault fault) {

@@ -35,7 +35,7 @@ class Access final : public Guard, public Authenticator {
   std::shared_ptr<State> make_state(Settings, MissingFile);
   std::shared_ptr<State> state();
   Verdict refused(const Credentials&, std::string_view name, std::string why);
-  void note_stranger(const Credentials&, std::string_view name);
+  void note_stranger(const Credentials&, std::string_view name, const Fault&);
   std::optional<Fault> withdrawn(const User&, const Method&);
   std::optional<Fault> must_wait(const Credentials&, const std::string& name);
   Reply deny(const Method&, const Call&, Reply, Fault);

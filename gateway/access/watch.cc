@@ -11,6 +11,18 @@ namespace {
 
 const Value* field(const Value& answer, std::string_view name) { return answer.get_if<Value::Struct>() ? answer.find(name) : nullptr; }
 
+// Of one statement, or of all in a batch.
+std::optional<std::int64_t> affected_by(const Value& answer) {
+  if (const Value* one = field(answer, "affected"))
+    if (const auto* count = one->get_if<std::int64_t>()) return *count;
+  const Value* results = field(answer, "results");
+  const auto* list = results ? results->get_if<Value::Array>() : nullptr;
+  if (!list) return std::nullopt;
+  std::int64_t sum = 0;
+  for (const Value& result : *list) sum += affected_by(result).value_or(0);
+  return sum;
+}
+
 std::int64_t rows_of(const Value& answer) {
   const Value* rows = field(answer, "rows");
   const auto* list = rows ? rows->get_if<Value::Array>() : nullptr;
@@ -72,9 +84,11 @@ class Watch final : public Responder, public std::enable_shared_from_this<Watch>
     std::snprintf(ms, sizeof ms, "%.3f", std::chrono::duration<double, std::milli>(Clock::now() - started_).count());
     std::string more = call_.arguments.empty() ? "" : ",\"arguments\":\"" + call_.arguments + "\"";
     if (value) {
-      if (const Value* affected = field(*value, "affected")) more += ",\"affected\":" + to_json(*affected).dump();
-      if (const Value* route = field(*value, "route"))
+      if (const auto affected = affected_by(*value)) more += ",\"affected\":" + std::to_string(*affected);
+      if (const Value* route = field(*value, "route")) {
         if (const Value* node = field(*route, "node")) more += ",\"node\":" + to_json(*node).dump();
+        if (field(*route, "replayed")) more += ",\"replayed\":true";
+      }
     }
     journal_->add(audit_line(call_.user->name(), call_.method.name, call_.transport, fault ? codes(fault->kind()).name : "ok", more + ",\"ms\":" + ms));
   }

@@ -40,6 +40,7 @@ struct Verdict {
   std::string why;  // for people: in routes and in explain
   bool by_node = false;  // of Class::primary: nothing in its text says so, a node that only reads has refused it
   bool defines = false;  // of Class::write: functions, views and the like may be others after it, and so may what other statements are
+  bool replayed = false;  // nothing was run: the reply is the one that is kept under the option 'key'
   bool opaque = false;   // the text was not understood: it may do anything to the connection, too, and runs on one of its own
   Ends ends = Ends::never;
 };

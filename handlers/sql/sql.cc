@@ -15,7 +15,7 @@ using std::chrono::milliseconds;
 // Member by member: a braced list would copy them all, rows included.
 Value::Struct route_struct(Route& route) {
   Value::Struct out;
-  out.reserve(9);
+  out.reserve(10);
   out.emplace_back("node", std::move(route.node));
   out.emplace_back("role", route.role);
   out.emplace_back("class", name_of(route.verdict.kind));
@@ -25,6 +25,7 @@ Value::Struct route_struct(Route& route) {
   out.emplace_back("attempts", route.attempts);
   if (!route.position.empty()) out.emplace_back("position", std::move(route.position));
   if (!route.shadow.empty()) out.emplace_back("shadow", std::move(route.shadow));
+  if (route.verdict.replayed) out.emplace_back("replayed", true);
   return out;
 }
 
@@ -152,8 +153,8 @@ struct Sql::OpenCursor {
   OpenCursor(Loop& home, std::string handle, std::string owner) : home(home), handle(std::move(handle)), owner(std::move(owner)), idle(home) {}
   Loop& home;
   const std::string handle, owner;
-  std::unique_ptr<Source> source;
   std::string db;  // "": the default one
+  std::unique_ptr<Source> source;
   std::shared_ptr<Head> head = std::make_shared<Head>();
   bool told = false;  // where it runs, with its first part
   Timer idle;
@@ -263,7 +264,7 @@ void Sql::batch(Answer<Struct> answer, Value::Array statements, MaybeStruct opti
   Work w = work(std::move(list), std::move(read), std::move(answer.reply()), [](Result& result) {
     Value::Array results;
     for (Rows& rows : result.rows) results.emplace_back(change(rows));
-    result.route.verdict = {Class::write, "a batch is one transaction on the primary"};
+    if (!result.route.verdict.replayed) result.route.verdict = {Class::write, "a batch is one transaction on the primary"};
     Struct answer;
     answer.emplace_back("results", std::move(results));
     answer.emplace_back("token", std::move(result.token));
@@ -320,8 +321,8 @@ void Sql::open(Answer<std::string> answer, std::string statement, MaybeParams pa
         throw Fault(Fault::Kind::overloaded, std::to_string(limits_.cursors) + " cursors are open already (sql.cursors); close some, or use sql.stream over zerorpc");
       cursors_.emplace(cursor->handle, cursor);
     }
-    cursor->source = from.open({std::move(statement), params ? std::move(*params) : Value()}, std::move(read), home, cursor->head);
     cursor->db = read.db;
+    cursor->source = from.open({std::move(statement), params ? std::move(*params) : Value()}, std::move(read), home, cursor->head);
     cursor->idle.start(milliseconds(limits_.cursor_idle_ms), [this, handle = cursor->handle] { forget_cursor(handle); });
     answer(cursor->handle);
   });
@@ -348,8 +349,8 @@ void Sql::fetch(Answer<Struct> answer, std::string handle, std::optional<std::in
     throw Fault(Fault::Kind::bad_arguments, "fetch() argument 'rows' must be from 1 to " + std::to_string(limits_.fetch_rows) + ", not " + std::to_string(most));
   auto cursor = find_cursor(handle, answer.reply());
   if (!cursor) throw Fault(Fault::Kind::not_found, "no open cursor has the handle " + describe(Value(handle)).substr(7) + "; it was closed, read to its end, or not used for " + std::to_string(limits_.cursor_idle_ms) + " ms");
-  // A fetch may come in on another loop than the one the cursor lives on.
   backend("fetch", cursor->db, answer.reply());  // may he still use it? Rights change while a cursor is open
+  // A fetch may come in on another loop than the one the cursor lives on.
   Loop& home = cursor->home;
   auto pulling = std::make_shared<bool>(false);  // of the home loop
   // Rows that nobody waits for any more are lost to the cursor: it ends, and with it what the database does.

@@ -374,6 +374,45 @@ class Audit(Case):
         self.assertEqual(line["over"], "xmlrpc")
         self.assertNotIn("by query", json.dumps(audit()))  # no values
 
+    def test_calls_within_a_multicall_have_lines_of_their_own(self):
+        calls = [("sql.execute", ["INSERT INTO city VALUES ('in a multicall')"]), ("sql.batch", [[["DELETE FROM city WHERE name = ?", ["in a multicall"]], ["SELECT 1", []]]]),
+                 ("sql.query", ["SELECT 'in a multicall'"]), ("city.count", [])]
+        before = len(audit())
+        as_user("all").system.multicall([{"methodName": name, "params": params} for name, params in calls])
+        wait_for(lambda: len(audit()) >= before + 2, "the lines of the writes")
+        as_user("only_multicall").system.multicall([{"methodName": name, "params": params} for name, params in calls])
+        wait_for(lambda: len(audit()) >= before + 6, "the lines of the denials")
+        self.assertEqual([(line["user"], line["method"], line["over"], line["outcome"], line.get("affected")) for line in audit()[before:]],
+                         [("all", "sql.execute", "multicall", "ok", 1), ("all", "sql.batch", "multicall", "ok", 1)]
+                         + [("only_multicall", name, "multicall", "denied", None) for name, _ in calls])
+
+    def test_a_batch_tells_how_many_rows_all_of_it_changed(self):
+        before = len(audit())
+        as_user("all").sql.batch([["INSERT INTO city VALUES ('a'), ('b')", []], "INSERT INTO city VALUES ('c')"])
+        wait_for(lambda: len(audit()) > before, "the line")
+        self.assertEqual((audit()[before]["method"], audit()[before]["affected"]), ("sql.batch", 3))
+
+    def test_the_reply_of_an_earlier_call_is_no_new_write(self):
+        before = len(audit())
+        for write, statement in ((as_user("all").sql.execute, "INSERT INTO city VALUES ('once')"), (as_user("all").sql.batch, ["INSERT INTO city VALUES ('once')"])):
+            for replayed in (None, True):
+                self.assertEqual(write(statement, *([[]] if isinstance(statement, str) else []), {"key": str(write)})["route"].get("replayed"), replayed)
+        wait_for(lambda: len(audit()) >= before + 4, "the lines")
+        self.assertEqual([(line["method"], line["affected"], line.get("replayed")) for line in audit()[before:]],
+                         [("sql.execute", 1, None), ("sql.execute", 1, True), ("sql.batch", 1, None), ("sql.batch", 1, True)])
+
+    def test_who_must_wait_after_failed_logins_has_lines_too(self):
+        path = f"{self.enterContext(tempfile.TemporaryDirectory())}/audit.log"
+        with Gateway(config=CONFIG.format(folder=folder.name).replace(f"{folder.name}/audit.log", path)) as other:
+            self.assertEqual([post(basic("ann", f"wrong {n}"), other.url)[0] for n in range(8)], [401] * 6 + [429] * 2)
+
+            def lines():
+                with open(path) as f:
+                    return [json.loads(line) for line in f]
+            wait_for(lambda: len(lines()) >= 8, "the lines")
+            self.assertEqual([line["outcome"] for line in lines()], ["unauthenticated"] * 6 + ["overloaded"] * 2)
+            self.assertEqual({line["address"] for line in lines()}, {"127.0.0.1"})
+
     def test_who_tries_names_out_is_seen_and_does_not_fill_the_log(self):
         path = f"{self.enterContext(tempfile.TemporaryDirectory())}/audit.log"
         config = CONFIG.format(folder=folder.name).replace(f"{folder.name}/audit.log", path)
