@@ -178,6 +178,9 @@ std::optional<Authenticator::Verdict> Access::known(const Credentials& shown) {
     const auto token = after_scheme(shown.authorization, "bearer");
     if (token)  // nobody guesses one: the failures of others do not hold up its owner
       if (auto user = in(state->tokens, hash_token(*token))) return user;
+    const auto basic = read_basic(after_scheme(shown.authorization, "basic").value_or(""));
+    if (basic)  // a token stands in the place of a password, too, where a client has no room for a header of its own
+      if (auto user = in(state->tokens, hash_token(basic->password)); user && user->name() == basic->name) return user;
     if (auto wait = must_wait(shown, "")) return *wait;
     if (token) {
       return refused(shown, "", "the bearer token is none of those that are known here");

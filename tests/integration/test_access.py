@@ -131,6 +131,14 @@ class Logins(Case):
     def test_a_token_in_a_header(self):
         self.assertEqual(as_user("all").add(3, 4), 7)
 
+    def test_a_token_in_the_place_of_a_password(self):
+        with xmlrpc.client.ServerProxy(gateway.url.replace("://", f"://all:{tokens['all']}@")) as server:
+            self.assertEqual(server.add(3, 4), 7)
+        with open(f"{folder.name}/token", "w") as f:
+            f.write(tokens["all"] + "\n")
+        called = subprocess.run([SLUICE, "call", "--password-file", f.name, gateway.url.replace("://", "://all@"), "add", "3", "4"], capture_output=True, text=True, timeout=60)
+        self.assertEqual((called.stdout, called.returncode), ("7\n", 0), called.stderr)
+
     def test_the_second_call_with_a_password_is_not_hashed_again(self):
         post(basic("ann", PASSWORD))
         started = time.monotonic()
@@ -150,7 +158,7 @@ class Logins(Case):
     def test_malformed_headers_are_refused(self):
         # By another gateway: each of them is a failure, and this address would have to wait.
         with Gateway(config=CONFIG.format(folder=folder.name)) as other:
-            for header in ["Basic !!!", "Digest x", "Basic " + "A" * 9000, basic("ann", "wrong")]:
+            for header in ["Basic !!!", "Digest x", "Basic " + "A" * 9000, basic("ann", "wrong"), basic("ann", tokens["all"])]:
                 status, headers = post(header, other.url)
                 self.assertEqual(status, 401, header[:20])
                 self.assertIn('Basic realm="sluice"', headers.get_all("WWW-Authenticate")[0])
