@@ -12,7 +12,7 @@ using std::chrono::milliseconds;
 
 namespace {
 
-// What commits by itself would end the transaction that the others of its company need.
+// What commits by itself would end the transaction that the others of its company need. The stores of locks and ids make their tables so, and mean it.
 bool in_company(const Work& work) {
   return work.statements.size() > 1 || !work.options.key.empty() || work.options.fence || !work.options.tx.empty();
 }
@@ -116,7 +116,7 @@ std::optional<Fault> Cluster::understand(Job& job) {
     job.defines |= verdict.defines;
     job.opaque |= verdict.opaque;
     job.ends = std::max(job.ends, verdict.ends);
-    if (verdict.ends == Ends::always && in_company(work)) return commits_by_itself(statement.text);
+    if (verdict.ends == Ends::always && !work.options.own && in_company(work)) return commits_by_itself(statement.text);
     if (job.verdict.why.empty() || verdict.kind == Class::write) job.verdict = std::move(verdict);
   }
   if (work.options.read_only) {
