@@ -20,6 +20,7 @@ import xmlrpc.client
 
 sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "examples/1_hello"))
 sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
+from cases import FaultCase  # noqa: E402
 from gateway import Gateway, proxy, wait_for  # noqa: E402
 from zerorpc_client import Client, RemoteError  # noqa: E402
 
@@ -91,18 +92,13 @@ def answer(server, method="id.next", *arguments):
         return getattr(proxy(server), method)(*arguments)
 
 
-class IdCase(unittest.TestCase):
+class IdCase(FaultCase):
     def rises(self, rows):
         for (_, before), (after, _) in zip(rows, rows[1:]):
             self.assertLess(before, after)
 
     def distinct(self, *all_rows):
         self.rises(sorted(row for rows in all_rows for row in rows))
-
-    def fault(self, words, call, *args):
-        with self.assertRaises(xmlrpc.client.Fault) as caught:
-            call(*args)
-        self.assertIn(words, caught.exception.faultString)
 
 
 class Taker(threading.Thread):

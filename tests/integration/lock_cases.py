@@ -21,6 +21,7 @@ import time
 import unittest
 import xmlrpc.client
 
+from cases import FaultCase
 from gateway import wait_for
 
 sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "examples/1_hello"))
@@ -58,14 +59,7 @@ def try_lock(g, name, options=None):
     return getattr(g.lock, "try")(name, options or {})
 
 
-def run_suite(program, **environment):
-    """What every store must do, by a suite in C++ that is told by its environment where the servers are."""
-    suite = subprocess.run([os.path.join(os.environ["SLUICE_BUILD"], program)], env=dict(os.environ, **environment), capture_output=True, text=True, timeout=100)
-    if suite.returncode:
-        raise AssertionError(suite.stdout[-4000:] + suite.stderr[-1000:])
-
-
-class LockCase(unittest.TestCase):
+class LockCase(FaultCase):
     def setUp(self):
         self.a, self.b = proxy(0), proxy(1)
         self.name = f"{self.id()}"
@@ -73,12 +67,6 @@ class LockCase(unittest.TestCase):
     def tearDown(self):
         self.a("close")()
         self.b("close")()
-
-    def fault(self, words, call, *args):
-        with self.assertRaises(xmlrpc.client.Fault) as caught:
-            call(*args)
-        self.assertIn(words, caught.exception.faultString)
-        return caught.exception.faultCode
 
     @contextlib.contextmanager
     def takes(self, least, most):

@@ -10,6 +10,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
 
 import lock_cases  # noqa: E402
+from cases import run_suite  # noqa: E402
 from gateway import Gateway, wait_for  # noqa: E402
 from lock_cases import Contention, Example, Faults, LockCase, ServerCrash, Sessions, Surface, Time, proxy, setUpModule  # noqa: E402, F401
 from postgres import Postgres  # noqa: E402
@@ -75,7 +76,7 @@ class News(LockCase):
 
 class Store(unittest.TestCase):
     def test_conformance(self):
-        lock_cases.run_suite("lock_server_suite", SLUICE_SERVER=lock_cases.cluster.url())
+        run_suite("lock_server_suite", SLUICE_SERVER=lock_cases.cluster.url())
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import xmlrpc.client
 sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
 
 import lock_cases  # noqa: E402
+from cases import run_suite  # noqa: E402
 from gateway import Gateway, wait_for  # noqa: E402
 from lock_cases import Contention, Faults, Sessions, Surface, Time  # noqa: E402, F401
 from redis_masters import Redis  # noqa: E402
@@ -32,7 +33,7 @@ lock_cases.world = one_server
 class Store(unittest.TestCase):
     def test_conformance(self):
         with Redis(fsync=False) as redis:
-            lock_cases.run_suite("lock_redis_suite", SLUICE_REDIS=redis.hosts())
+            run_suite("lock_redis_suite", SLUICE_REDIS=redis.hosts())
 
 
 class Losses(unittest.TestCase):

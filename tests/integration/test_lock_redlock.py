@@ -15,6 +15,7 @@ for folder in ("tests/clusters", "tests/chaos"):
     sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], folder))
 
 import lock_cases  # noqa: E402
+from cases import run_suite  # noqa: E402
 from gate import Gate  # noqa: E402
 from gateway import SLUICE, Gateway, wait_for  # noqa: E402
 from lock_cases import Contention, Faults, Sessions, Surface, Time  # noqa: E402, F401
@@ -41,7 +42,7 @@ lock_cases.world = three_servers
 class Store(unittest.TestCase):
     def test_conformance(self):
         with masters(fsync=False) as redis:
-            lock_cases.run_suite("lock_redis_suite", SLUICE_REDIS=redis.hosts())
+            run_suite("lock_redis_suite", SLUICE_REDIS=redis.hosts())
 
     def test_how_many_masters(self):
         for hosts in ("127.0.0.1:1", "127.0.0.1:1,127.0.0.1:2", ",".join(f"127.0.0.1:{port}" for port in range(1, 5))):

@@ -13,6 +13,7 @@ import xmlrpc.client
 sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
 
 import lock_cases  # noqa: E402
+from cases import run_suite  # noqa: E402
 from gateway import Gateway, wait_for  # noqa: E402
 from lock_cases import Contention, Faults, LockCase, Sessions, Surface, Time, try_lock  # noqa: E402, F401
 from zookeeper_nodes import ZooKeeper  # noqa: E402
@@ -40,7 +41,7 @@ def setUpModule():  # for the classes below: those of lock_cases have been throu
 
 class WithoutAGateway(unittest.TestCase):
     def test_conformance(self):
-        lock_cases.run_suite("lock_zookeeper_suite", SLUICE_ZOOKEEPER=url(ensemble))
+        run_suite("lock_zookeeper_suite", SLUICE_ZOOKEEPER=url(ensemble))
 
 
 class AtTheLeader(LockCase):

@@ -7,6 +7,7 @@ import time
 import unittest
 import xmlrpc.client
 
+from cases import FaultCase
 from gateway import Gateway, wait_for
 
 STATEMENTS = """\
@@ -45,7 +46,7 @@ def proxy():
     return xmlrpc.client.ServerProxy(gateway.url, allow_none=True, use_builtin_types=True)
 
 
-class SqlCase(unittest.TestCase):
+class SqlCase(FaultCase):
     def setUp(self):
         self.g = proxy()
         self.sql = self.g.sql
@@ -54,12 +55,6 @@ class SqlCase(unittest.TestCase):
     def tearDown(self):
         self.sql.split(True)
         self.g("close")()
-
-    def fault(self, words, call, *args):
-        with self.assertRaises(xmlrpc.client.Fault) as caught:
-            call(*args)
-        self.assertIn(words, caught.exception.faultString)
-        return caught.exception.faultCode
 
 
 class Statements(SqlCase):

@@ -1,0 +1,22 @@
+"""What test cases share that several test files have in common."""
+
+import os
+import subprocess
+import unittest
+import xmlrpc.client
+
+
+class FaultCase(unittest.TestCase):
+    def fault(self, words, call, *args):
+        """Makes sure that a call is refused with these words; answers the fault's code."""
+        with self.assertRaises(xmlrpc.client.Fault) as caught:
+            call(*args)
+        self.assertIn(words, caught.exception.faultString)
+        return caught.exception.faultCode
+
+
+def run_suite(program, **environment):
+    """What is tested by a suite in C++ that is told by its environment where the servers are."""
+    suite = subprocess.run([os.path.join(os.environ["SLUICE_BUILD"], program)], env=dict(os.environ, **environment), capture_output=True, text=True, timeout=100)
+    if suite.returncode:
+        raise AssertionError(suite.stdout[-4000:] + suite.stderr[-1000:])
