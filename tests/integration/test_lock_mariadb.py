@@ -8,7 +8,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
 
 import lock_cases  # noqa: E402
-from cases import run_suite  # noqa: E402
+from cases import adopt, run_suite  # noqa: E402
 from gateway import Gateway  # noqa: E402
 from lock_cases import Contention, Example, Faults, ServerCrash, Sessions, Surface, Time, setUpModule  # noqa: E402, F401
 from mariadb import MariaDB  # noqa: E402
@@ -29,5 +29,6 @@ class Store(unittest.TestCase):
         run_suite("lock_server_suite", SLUICE_SERVER=lock_cases.cluster.url())
 
 
+adopt(__name__)
 if __name__ == "__main__":
     unittest.main()

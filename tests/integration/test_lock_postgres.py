@@ -10,7 +10,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
 
 import lock_cases  # noqa: E402
-from cases import run_suite  # noqa: E402
+from cases import adopt, run_suite  # noqa: E402
 from gateway import Gateway, wait_for  # noqa: E402
 from lock_cases import Contention, Example, Faults, LockCase, ServerCrash, Sessions, Surface, Time, proxy, setUpModule  # noqa: E402, F401
 from postgres import Postgres  # noqa: E402
@@ -79,5 +79,6 @@ class Store(unittest.TestCase):
         run_suite("lock_server_suite", SLUICE_SERVER=lock_cases.cluster.url())
 
 
+adopt(__name__)
 if __name__ == "__main__":
     unittest.main()
