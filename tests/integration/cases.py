@@ -6,6 +6,9 @@ import sys
 import unittest
 import xmlrpc.client
 
+# Faults' codes, see docs/faults.md.
+DEADLINE, OUTCOME_UNKNOWN, WRITE_LOST = -32011, -32013, -32014
+
 
 class FaultCase(unittest.TestCase):
     def fault(self, words, call, *args):

@@ -5,9 +5,9 @@ import threading
 import time
 import xmlrpc.client
 
+from cases import OUTCOME_UNKNOWN
 from gateway import proxy, wait_for
 
-OUTCOME_UNKNOWN = -32013
 # Seconds that no read may take: less than an election does, more than a busy machine makes a caller wait for his turn.
 SLOWEST_READ = 3
 

@@ -94,3 +94,10 @@ class Gateway:
 
     def __exit__(self, *_):
         self.stop()
+
+
+@contextlib.contextmanager
+def serving(cluster, count=2):
+    """Gateways on one of tests/clusters, which is brought up before them and destroyed after them."""
+    with cluster, contextlib.ExitStack() as stack:
+        yield [stack.enter_context(Gateway(data=cluster.url())) for _ in range(count)]

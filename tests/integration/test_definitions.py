@@ -4,24 +4,22 @@ it through that gateway, within seconds for everybody else, and nothing of it ch
 import os
 import sys
 import unittest
-import xmlrpc.client
 
 sys.path.append(os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
 
 import mariadb
 import postgres
-from gateway import Gateway, proxy, wait_for
+from cases import FaultCase
+from gateway import Gateway, proxy, serving, wait_for
 
 
-class DefinitionCase(unittest.TestCase):
+class DefinitionCase(FaultCase):
+    make_cluster = None  # one of tests/clusters
+
     @classmethod
     def setUpClass(cls):
-        cls.cluster = cls.make_cluster()
-        cls.addClassCleanup(cls.cluster.destroy)
-        cls.cluster.up()
-        cls.gateways = [Gateway(data=cls.cluster.url()) for _ in range(2)]
-        for gateway in cls.gateways:
-            cls.addClassCleanup(gateway.stop)
+        cls.cluster = cls.make_cluster(replicas=1, fsync=False)
+        cls.gateways = cls.enterClassContext(serving(cls.cluster))
 
     def setUp(self):
         self.g, self.other = proxy(self.gateways[0]), proxy(self.gateways[1])
@@ -41,9 +39,7 @@ class DefinitionCase(unittest.TestCase):
 
 
 class PostgreSql(DefinitionCase):
-    @staticmethod
-    def make_cluster():
-        return postgres.Postgres(replicas=1, fsync=False)
+    make_cluster = postgres.Postgres
 
     @classmethod
     def setUpClass(cls):
@@ -144,9 +140,7 @@ class PostgreSql(DefinitionCase):
 
 
 class MariaDb(DefinitionCase):
-    @staticmethod
-    def make_cluster():
-        return mariadb.MariaDB(replicas=1, fsync=False)
+    make_cluster = mariadb.MariaDB
 
     @classmethod
     def setUpClass(cls):
@@ -169,8 +163,7 @@ class MariaDb(DefinitionCase):
         self.g.sql.execute("BEGIN NOT ATOMIC CREATE OR REPLACE VIEW turned AS SELECT 1 AS n; END")
         self.assertEqual(self.kind("SELECT * FROM turned"), "read")
         tx = self.g.sql.begin()
-        with self.assertRaisesRegex(xmlrpc.client.Fault, "commits by itself"):
-            self.g.sql.execute("CREATE OR REPLACE VIEW turned AS SELECT NEXTVAL(s) AS n", [], {"tx": tx})
+        self.fault("commits by itself", self.g.sql.execute, "CREATE OR REPLACE VIEW turned AS SELECT NEXTVAL(s) AS n", [], {"tx": tx})
         self.assertEqual(self.kind("SELECT * FROM turned"), "read")
         self.g.sql.rollback(tx)
         self.define("CREATE VIEW elsewhere AS SELECT NEXTVAL(s) AS n")

@@ -4,13 +4,13 @@ import os
 import sys
 import time
 import unittest
-import xmlrpc.client
 
 sys.path.append(os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
 
 import postgres
+from cases import DEADLINE, WRITE_LOST, FaultCase
 from failover_traffic import Traffic
-from gateway import Gateway, proxy, wait_for
+from gateway import Gateway, proxy, serving, wait_for
 
 ROUNDS = 20
 
@@ -19,8 +19,8 @@ class Failover(unittest.TestCase):
     def test_writes_go_on_by_themselves_and_nothing_acknowledged_is_lost_or_done_twice(self):
         # A replica that is promoted must have what was acknowledged: the tests are of the gateway, not of asynchronous replication.
         cluster = postgres.Postgres(fsync=False, settings="synchronous_standby_names = 'ANY 1 (node0, node1, node2)'\n")
-        with cluster, Gateway(data=cluster.url()) as a, Gateway(data=cluster.url()) as b:
-            with Traffic([a, b]) as traffic:
+        with serving(cluster) as gateways:
+            with Traffic(gateways) as traffic:
                 for _ in range(ROUNDS):
                     traffic.goes_on()
                     old = cluster.primary
@@ -49,7 +49,8 @@ class WithoutPrimary(unittest.TestCase):
 
 
     def test_one_that_was_demoted_before_another_is_promoted_holds_up_no_reads(self):
-        with postgres.Postgres(fsync=False) as cluster, Gateway(data=cluster.url()) as gateway, proxy(gateway) as g:
+        cluster = postgres.Postgres(fsync=False)
+        with serving(cluster, 1) as [gateway], proxy(gateway) as g:
             written = g.sql.execute("CREATE TABLE event(id int PRIMARY KEY)")["token"]
             cluster.sync()
             cluster.stop(0)
@@ -64,15 +65,11 @@ class WithoutPrimary(unittest.TestCase):
             g.sql.execute("INSERT INTO event VALUES (1)")
 
 
-class OldPrimary(unittest.TestCase):
+class OldPrimary(FaultCase):
     def setUp(self):
         self.cluster = postgres.Postgres(fsync=False)
-        self.cluster.__enter__()
-        self.addCleanup(self.cluster.destroy)
-        self.gateway = Gateway(data=self.cluster.url())
-        self.addCleanup(self.gateway.stop)
-        self.g = proxy(self.gateway)
-        self.addCleanup(self.g("close"))
+        [gateway] = self.enterContext(serving(self.cluster, 1))
+        self.g = self.enterContext(proxy(gateway))
         self.g.sql.execute("CREATE TABLE event(id int PRIMARY KEY)")
 
     def roles(self):
@@ -92,9 +89,7 @@ class OldPrimary(unittest.TestCase):
         self.assertEqual(self.cluster.sql(0, "SELECT count(*) FROM event"), "0")
         # Nor when the new one is away for a while: rather nobody than two histories.
         self.cluster.stop(1)
-        with self.assertRaises(xmlrpc.client.Fault) as caught:
-            self.g.sql.execute("INSERT INTO event VALUES (99)", [], {"timeout_ms": 800})
-        self.assertEqual(caught.exception.faultCode, -32011)
+        self.assertEqual(self.fault("", self.g.sql.execute, "INSERT INTO event VALUES (99)", [], {"timeout_ms": 800}), DEADLINE)
         self.cluster.start(1)
         self.g.sql.execute("INSERT INTO event VALUES (99)")
 
@@ -108,18 +103,11 @@ class OldPrimary(unittest.TestCase):
         self.cluster.promote(1)
         wait_for(lambda: self.roles()[str(self.cluster.node_port(1))] == "primary", "the new primary to be known")
         self.assertEqual(self.g.sql.query("SELECT count(*) FROM event", [], {"after": kept})["rows"], [[1]])
-        with self.assertRaises(xmlrpc.client.Fault) as caught:
-            self.g.sql.query("SELECT count(*) FROM event", [], {"after": lost})
-        self.assertEqual(caught.exception.faultCode, -32014)
-        self.assertIn("lost in a failover", caught.exception.faultString)
+        self.assertEqual(self.fault("lost in a failover", self.g.sql.query, "SELECT count(*) FROM event", [], {"after": lost}), WRITE_LOST)
         # A gateway that saw nothing of it knows it too.
-        other = Gateway(data=self.cluster.url())
-        self.addCleanup(other.stop)
-        with proxy(other) as g:
+        with Gateway(data=self.cluster.url()) as other, proxy(other) as g:
             wait_for(lambda: any(n["role"] == "primary" for n in g.sql.topology()["nodes"]), "the other gateway to find its primary")
-            with self.assertRaises(xmlrpc.client.Fault) as caught:
-                g.sql.query("SELECT count(*) FROM event", [], {"after": lost})
-            self.assertEqual(caught.exception.faultCode, -32014)
+            self.assertEqual(self.fault("lost in a failover", g.sql.query, "SELECT count(*) FROM event", [], {"after": lost}), WRITE_LOST)
 
     def test_a_token_from_before_several_failovers_is_good_at_any_gateway(self):
         """The role may not read the server's history files: the gateways keep what they saw in the database."""

@@ -10,10 +10,10 @@ import xmlrpc.client
 sys.path.append(os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
 
 import mariadb
+from cases import WRITE_LOST, FaultCase
 from failover_traffic import Traffic
-from gateway import Gateway, proxy, wait_for
+from gateway import proxy, serving, wait_for
 
-WRITE_LOST = -32014
 # Seconds between one caller's writes. Each round a node copies all of them anew, and until it has, a new primary whose only replica it is
 # answers no write ("Waiting for semi-sync ACK from slave"): that is MariaDB's time, and not what is measured here.
 PACE = 0.01
@@ -32,16 +32,12 @@ def received(cluster, node):
     return int(cluster.slave_status(node)["Gtid_IO_Pos"].rpartition("-")[2] or 0)
 
 
-class FailoverCase(unittest.TestCase):
+class FailoverCase(FaultCase):
     settings = ""
 
     def setUp(self):
         self.cluster = mariadb.MariaDB(fsync=False, settings=self.settings)
-        self.addCleanup(self.cluster.destroy)
-        self.cluster.up()
-        self.gateways = [Gateway(data=self.cluster.url()) for _ in range(2)]
-        for gateway in self.gateways:
-            self.addCleanup(gateway.stop)
+        self.gateways = self.enterContext(serving(self.cluster))
 
     def roles(self):
         with proxy(self.gateways[0]) as g:
@@ -88,9 +84,7 @@ class Losses(FailoverCase):
                     wait_for(lambda: self.roles()[1] == "primary", "the new primary to be seen")
                     self.assertIn(count(kept, to), ([[1]], [[2]]))
                     self.assertEqual(count(after, to), [[2]])
-                    with self.assertRaises(xmlrpc.client.Fault) as caught:
-                        count(lost, to)
-                    self.assertEqual(caught.exception.faultCode, WRITE_LOST)
+                    self.assertEqual(self.fault("", count, lost, to), WRITE_LOST)
 
     def test_an_old_primary_that_comes_back_is_not_written_to(self):
         cluster = self.cluster
