@@ -15,7 +15,7 @@ sys.path += [os.path.join(SOURCE, "tests/clusters"), os.path.join(SOURCE, "tests
 import mariadb
 import postgres
 from gate import Gate
-from gateway import Gateway, wait_for
+from gateway import Gateway, proxy, wait_for
 
 CALLERS = 4
 
@@ -30,18 +30,17 @@ class Once(xmlrpc.client.Transport):
 class OnceCase(unittest.TestCase):
     """Gateway 0 reaches its database through a gate; gateway 1 is the one by which calls are repeated."""
 
+    make_cluster, counter = None, None  # one of tests/clusters; the type of a column that counts by itself
+    # Offsets: more than the bytes that one connection answers to one call.
+    write_rounds, write_offsets, read_offsets = None, None, None
+
     @classmethod
     def setUpClass(cls):
-        cls.cluster = cls.make_cluster(replicas=0, fsync=False)
-        cls.addClassCleanup(cls.cluster.destroy)
-        cls.cluster.up()
-        cls.database_gate = Gate(cls.cluster.node_port(0))
-        cls.addClassCleanup(cls.database_gate.close)
-        cls.gateways = [Gateway(data=cls.cluster.url().replace(str(cls.cluster.node_port(0)), str(cls.database_gate.port))), Gateway(data=cls.cluster.url())]
-        for gateway in cls.gateways:
-            cls.addClassCleanup(gateway.stop)
-        cls.other = xmlrpc.client.ServerProxy(cls.gateways[1].url)
-        cls.addClassCleanup(cls.other("close"))
+        cls.cluster = cls.enterClassContext(cls.make_cluster(replicas=0, fsync=False))
+        cls.database_gate = cls.enterClassContext(Gate(cls.cluster.node_port(0)))
+        through_the_gate = cls.cluster.url().replace(str(cls.cluster.node_port(0)), str(cls.database_gate.port))
+        cls.gateways = [cls.enterClassContext(Gateway(data=url)) for url in (through_the_gate, cls.cluster.url())]
+        cls.other = cls.enterClassContext(proxy(cls.gateways[1]))
         cls.other.sql.execute(f"CREATE TABLE event(id varchar(100), n {cls.counter})")
 
     def call(self, through, key):
@@ -65,8 +64,9 @@ class OnceCase(unittest.TestCase):
         rows = self.cluster.sql(0, f"SELECT count(*), count(DISTINCT id) FROM event WHERE id LIKE '{name} %'")
         self.assertEqual([int(n) for n in rows.replace("|", " ").split()], [rounds, rounds])
 
-    def cut_the_callers_answers(self, rounds):
+    def test_when_the_answer_to_the_caller_is_cut_at_each_byte(self):
         """Several callers, each with a way of its own to the gateway; the offsets are dealt out to them."""
+        rounds = 2000
         with Gate(self.gateways[0].port) as whole:
             self.call(f"http://127.0.0.1:{whole.port}", "whole")
         length = whole.bytes_to_client  # of a gate that is closed: who has the answer may be ahead of its count
@@ -84,8 +84,8 @@ class OnceCase(unittest.TestCase):
         self.each_once("caller", rounds)
         self.assertGreater(cuts, rounds * 9 // 10)
 
-    def cut_the_databases_answers(self, rounds, offsets):
-        """`offsets`: more than the bytes that one connection answers to one call."""
+    def test_when_the_answers_of_the_database_are_cut_at_each_byte(self):
+        rounds, offsets = self.write_rounds, self.write_offsets
         answered, before = 0, self.database_gate.cuts
         for i in range(rounds):
             self.database_gate.cut_after(bytes_to_client=i % offsets, reset=(i + i // offsets) % 2 == 0)
@@ -95,29 +95,27 @@ class OnceCase(unittest.TestCase):
         self.assertGreater(answered, rounds // 2)
         self.assertGreater(self.database_gate.cuts - before, rounds // 5)
 
+    def test_when_the_answers_to_reads_are_cut_at_each_byte(self):
+        self.other.sql.execute("CREATE TABLE known(id int PRIMARY KEY, name varchar(100))")
+        self.other.sql.execute("INSERT INTO known VALUES (1, 'one'), (2, 'two'), (3, 'three')")
+        before = self.database_gate.cuts
+        with proxy(self.gateways[0]) as g:
+            for i in range(500):
+                self.database_gate.cut_after(bytes_to_client=i % self.read_offsets, reset=(i + i // self.read_offsets) % 2 == 0)
+                answer = g.sql.query("SELECT id, name FROM known WHERE id <= ? ORDER BY id", [3])
+                self.database_gate.heal()
+                self.assertEqual(answer["rows"], [[1, "one"], [2, "two"], [3, "three"]], f"round {i}: {answer}")
+        self.assertGreater(self.database_gate.cuts - before, 100)
+
 
 class PostgreSql(OnceCase):
     make_cluster, counter = postgres.Postgres, "bigint GENERATED ALWAYS AS IDENTITY"
-
-    def test_when_the_answer_to_the_caller_is_cut_at_each_byte(self):
-        self.cut_the_callers_answers(2000)
-
-    def test_when_the_answers_of_the_database_are_cut_at_each_byte(self):
-        self.cut_the_databases_answers(1500, offsets=1500)
-
-    def test_when_the_answers_to_reads_are_cut_at_each_byte(self):
-        self.other.sql.execute("CREATE TABLE known(id int PRIMARY KEY, name text)")
-        self.other.sql.execute("INSERT INTO known SELECT n, 'name ' || n FROM generate_series(1, 3) AS n")
-        before = self.database_gate.cuts
-        with xmlrpc.client.ServerProxy(self.gateways[0].url) as g:
-            for i in range(500):
-                self.database_gate.cut_after(bytes_to_client=i % 500, reset=i % 2 == 0)
-                answer = g.sql.query("SELECT id, name FROM known WHERE id <= ? ORDER BY id", [3])
-                self.database_gate.heal()
-                self.assertEqual(answer["rows"], [[n, f"name {n}"] for n in (1, 2, 3)], f"round {i}: {answer}")
-        self.assertGreater(self.database_gate.cuts - before, 100)
+    write_rounds, write_offsets, read_offsets = 1500, 1500, 500
 
     def test_a_gateway_that_could_not_ask_for_the_secret_does_not_make_one_up(self):
+        for gateway in self.gateways:  # else one of them would leave the secret anew
+            with proxy(gateway) as g:
+                wait_for(lambda: all(n["position"] for n in g.sql.topology()["nodes"]), "the gateways to have the secret")
         self.cluster.sql(0, "DROP TABLE sluice_secret")
         with Gate(self.cluster.node_port(0)) as gate:
             gate.refuse(after=2)  # the looks and the question come through, what it would write does not
@@ -131,13 +129,9 @@ class PostgreSql(OnceCase):
 
 class MariaDb(OnceCase):
     make_cluster, counter = mariadb.MariaDB, "bigint AUTO_INCREMENT PRIMARY KEY"
-
-    def test_when_the_answer_to_the_caller_is_cut_at_each_byte(self):
-        self.cut_the_callers_answers(2000)
-
-    def test_when_the_answers_of_the_database_are_cut_at_each_byte(self):
-        self.cut_the_databases_answers(900, offsets=300)
+    write_rounds, write_offsets, read_offsets = 900, 300, 150
 
 
+del OnceCase  # it has no database of its own
 if __name__ == "__main__":
     unittest.main()
