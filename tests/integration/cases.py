@@ -1,5 +1,6 @@
 """What the test cases of several files share."""
 
+import concurrent.futures
 import os
 import subprocess
 import sys
@@ -32,3 +33,9 @@ def run_suite(program, **environment):
     suite = subprocess.run([os.path.join(os.environ["SLUICE_BUILD"], program)], env=dict(os.environ, **environment), capture_output=True, text=True, timeout=100)
     if suite.returncode:
         raise AssertionError(suite.stdout[-4000:] + suite.stderr[-1000:])
+
+
+def together(*calls):
+    """Makes each in a thread of its own, and waits for all; what one of them raises is raised here."""
+    with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
+        [made.result() for made in [pool.submit(call) for call in calls]]
