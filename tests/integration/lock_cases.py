@@ -1,7 +1,7 @@
 """What lock.* must do through two real gateways on one store, whichever that is: exclusion, limits of time, crashes, sessions, fences.
 
 A test file for a store imports these cases and sets `world`: a context manager that gives a function which starts a Gateway on the store.
-One whose store is a database server also sets `cluster`, one of tests/clusters, and imports ServerCrash.
+One whose store is a database server has its world from database(), and imports ServerStore and ServerCrash too.
 A store whose servers want the machine's processors for themselves sets `slack` and `lease_ms` too.
 SLUICE_LOCK_SECONDS says how long the test of contention runs: 10 s, unless it is to be a long one.
 """
@@ -21,10 +21,10 @@ import time
 import unittest
 import xmlrpc.client
 
-from cases import FaultCase
-from gateway import wait_for
+from cases import FaultCase, run_suite
+from gateway import Gateway, wait_for
 
-sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "examples/1_hello"))
+sys.path += [os.path.join(os.environ["SLUICE_SOURCE"], folder) for folder in ("tests/clusters", "examples/1_hello")]
 from zerorpc_client import Client  # noqa: E402
 
 
@@ -34,6 +34,18 @@ world = None
 cluster = None
 slack = 1  # so many times the usual limit may an answer take
 lease_ms = 1000  # the shortest lease that is granted and renewed in time
+
+
+def database(start):
+    """The world of one of tests/clusters."""
+
+    @contextlib.contextmanager
+    def one_server():
+        global cluster
+        with start() as cluster:
+            yield lambda: Gateway(data=cluster.url(), config='[lock]\nbackend = "database:main"\n')
+
+    return one_server
 
 
 def setUpModule():
@@ -320,6 +332,11 @@ class Faults(LockCase):
         self.b.sql.execute(write, [self.name], {"fence": {"lock": self.name, "token": new["token"]}})
         self.assertEqual(self.fault("stale fencing token", self.a.sql.execute, write, [self.name], {"fence": {"lock": self.name, "token": old["token"]}}), -32005)
         self.assertEqual(self.a.sql.query("SELECT n FROM counter WHERE name = ?", [self.name], {"level": "primary"})["rows"], [[1]])
+
+
+class ServerStore(unittest.TestCase):
+    def test_conformance(self):
+        run_suite("lock_server_suite", SLUICE_SERVER=cluster.url())
 
 
 class ServerCrash(LockCase):

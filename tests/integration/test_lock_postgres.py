@@ -1,29 +1,16 @@
 """lock.* on a real PostgreSQL: the store's own suite, then two gateways on one server."""
 
-import contextlib
-import os
-import sys
 import threading
 import time
 import unittest
 
-sys.path.insert(0, os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
+import lock_cases
+from cases import adopt
+from gateway import wait_for
+from lock_cases import Contention, Example, Faults, LockCase, ServerCrash, ServerStore, Sessions, Surface, Time, proxy, setUpModule  # noqa: F401
+from postgres import Postgres
 
-import lock_cases  # noqa: E402
-from cases import adopt, run_suite  # noqa: E402
-from gateway import Gateway, wait_for  # noqa: E402
-from lock_cases import Contention, Example, Faults, LockCase, ServerCrash, Sessions, Surface, Time, proxy, setUpModule  # noqa: E402, F401
-from postgres import Postgres  # noqa: E402
-
-
-@contextlib.contextmanager
-def one_server():
-    with Postgres(replicas=0, fsync=False) as lock_cases.cluster:
-        cluster = lock_cases.cluster
-        yield lambda: Gateway(data=cluster.url(), config='[lock]\nbackend = "database:main"\n')
-
-
-lock_cases.world = one_server
+lock_cases.world = lock_cases.database(lambda: Postgres(replicas=0, fsync=False))
 
 
 class News(LockCase):
@@ -72,11 +59,6 @@ class News(LockCase):
         self.assertLess(got[1] - released, 0.1)
         self.a.lock.release(got[0])
         wait_for(lambda: self.listeners() == 2, "both gateways to listen again")
-
-
-class Store(unittest.TestCase):
-    def test_conformance(self):
-        run_suite("lock_server_suite", SLUICE_SERVER=lock_cases.cluster.url())
 
 
 adopt(__name__)
