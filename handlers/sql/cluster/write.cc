@@ -26,6 +26,7 @@ void Cluster::write(const JobPtr& job) {
   trip.party = job->party();
   trip.deadline = job->deadline;
   trip.statements = job->work.statements;
+  trip.own = job->work.options.own;
   trip.read_committed = job->work.options.read_committed;
   trip.done = [this, job, node](Trip::Arrived arrived) { sent_write(job, *node, std::move(arrived)); };
   job->may_have_run = job->verdict.kind != Class::read;  // until the server says otherwise

@@ -186,7 +186,7 @@ MariaLink::Step MariaLink::statement_step() {
   const Statement& statement = trip.statements[flight_->at];
   if (trip.kind == Trip::Kind::held && is_control(statement.text)) return Step::control;
   if (auto fault = prepare_parameters(statement)) return fail({Failure::Kind::statement, std::move(*fault), false});
-  flight_->within = session_->in_transaction();
+  flight_->within = session_->in_transaction() && !trip.own;  // the gateway's own tables are made in one batch, each by itself
   flight_->changes = statements_.look(statement.text).verdict.kind == Class::write;
   return execution_step();
 }
