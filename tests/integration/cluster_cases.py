@@ -392,6 +392,17 @@ class Pairs(ClusterCase):
     def test_with_replay_paused(self):
         self.paused(lambda: self.assertEqual(self.pairs(1200), 0))
 
+    def test_latest_sees_what_others_wrote_whatever_else_is_asked_for(self):
+        mine = self.sql.execute("INSERT INTO event VALUES ('latest of mine', 1)", [], {"session": "latest"})["token"]
+        self.cluster.sync()
+
+        def write_and_read():
+            self.other.sql.execute("INSERT INTO event VALUES ('latest of others', 1)")
+            for more in ({}, {"after": mine}, {"session": "latest"}):
+                self.assertEqual(self.sql.query("SELECT round FROM event WHERE id = 'latest of others'", [], {"level": "latest", **more})["rows"], [[1]], more)
+
+        self.paused(write_and_read)
+
     def test_a_table_that_no_replica_has_yet_is_read_after_its_token(self):
         """What a replica says that is not known to be fresh, an error too, is no answer."""
 
