@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "handlers/sql/classify/mariadb.h"
-#include "handlers/sql/known_texts.h"
+#include "handlers/sql/cluster/known_texts.h"
 #include "handlers/sql/mariadb/placeholders.h"
 
 namespace sluice::sql::mariadb {

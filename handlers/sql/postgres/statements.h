@@ -2,7 +2,7 @@
 // Statements: the class and the placeholders of each text that passes by.
 
 #include "handlers/sql/classify/postgres_text.h"
-#include "handlers/sql/known_texts.h"
+#include "handlers/sql/cluster/known_texts.h"
 
 namespace sluice::sql::postgres {
 
