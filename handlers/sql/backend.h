@@ -40,7 +40,6 @@ struct Verdict {
   std::string why;  // for people: in routes and in explain
   bool by_node = false;  // of Class::primary: nothing in its text says so, a node that only reads has refused it
   bool defines = false;  // of Class::write: functions, views and the like may be others after it, and so may what other statements are
-  bool replayed = false;  // nothing was run: the reply is the one that is kept under the option 'key'
   bool opaque = false;   // the text was not understood: it may do anything to the connection, too, and runs on one of its own
   Ends ends = Ends::never;
 };
@@ -98,6 +97,7 @@ struct Route {
   double waited_ms = 0;  // in queues and for freshness, before it ran
   int attempts = 1;
   std::string position;  // of the node, as far as the answer told; "" when nobody asked
+  bool replayed = false;  // nothing was run: the reply is the one that is kept under the option 'key'
   std::string shadow;    // where it would have gone, were the split more than a shadow
 };
 

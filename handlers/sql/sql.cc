@@ -25,7 +25,7 @@ Value::Struct route_struct(Route& route) {
   out.emplace_back("attempts", route.attempts);
   if (!route.position.empty()) out.emplace_back("position", std::move(route.position));
   if (!route.shadow.empty()) out.emplace_back("shadow", std::move(route.shadow));
-  if (route.verdict.replayed) out.emplace_back("replayed", true);
+  if (route.replayed) out.emplace_back("replayed", true);
   return out;
 }
 
@@ -264,7 +264,7 @@ void Sql::batch(Answer<Struct> answer, Value::Array statements, MaybeStruct opti
   Work w = work(std::move(list), std::move(read), std::move(answer.reply()), [](Result& result) {
     Value::Array results;
     for (Rows& rows : result.rows) results.emplace_back(change(rows));
-    if (!result.route.verdict.replayed) result.route.verdict = {Class::write, "a batch is one transaction on the primary"};
+    if (!result.route.replayed) result.route.verdict = {Class::write, "a batch is one transaction on the primary"};
     Struct answer;
     answer.emplace_back("results", std::move(results));
     answer.emplace_back("token", std::move(result.token));

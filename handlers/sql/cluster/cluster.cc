@@ -161,6 +161,7 @@ Route Cluster::route_of(const Job& job, const Node& node) const {
   route.lag_ms = is_primary ? 0 : lag_of(node);
   route.waited_ms = std::chrono::duration<double, std::milli>(job.sent - job.arrived).count();
   route.attempts = job.attempts;
+  route.replayed = job.replayed;
   route.shadow = job.shadow;
   return route;
 }

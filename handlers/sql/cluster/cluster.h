@@ -81,6 +81,7 @@ class Cluster final : public Backend {
     std::optional<Position> wanted;     // not older than that
     std::uint64_t tried = 0;            // nodes that broke under it, by bit
     int attempts = 0;                   // nodes that it was sent to
+    bool replayed = false;              // its answer is the reply that is kept under its key
     bool may_have_run = false;          // a write was handed to a server that did not answer
     std::string shadow;
     std::shared_ptr<Node::Lease> lease;  // of guarded writes

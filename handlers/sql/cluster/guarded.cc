@@ -111,7 +111,7 @@ void Cluster::replay_key(const JobPtr& job, Node& node) {
     answered.rows = std::move(*rows);
     answered.at = std::move(found.at);
     job->verdict.why = "the key was used before: the reply of that time";
-    job->verdict.replayed = true;
+    job->replayed = true;
     answer_rows(job, node, std::move(answered));
   });
 }

@@ -8,8 +8,6 @@
 namespace sluice::sql::postgres {
 namespace {
 
-using Rows = sql::Rows;
-
 // A replica has replayed so far; a primary has made so much durable.
 constexpr char kPositionNow[] = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END";
 // After a commit. Not the insert position, which may stand behind a page header that nothing follows; but without synchronous_commit the
@@ -17,10 +15,6 @@ constexpr char kPositionNow[] = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_la
 constexpr char kPositionWritten[] =
     "SELECT l, pg_walfile_name(l) FROM (SELECT CASE WHEN current_setting('synchronous_commit') = 'off' THEN pg_current_wal_insert_lsn() "
     "ELSE pg_current_wal_flush_lsn() END AS l) AS now";
-
-std::string_view column(const PGresult* result, int row, int at) {
-  return {PQgetvalue(result, row, at), static_cast<std::size_t>(PQgetlength(result, row, at))};
-}
 
 }  // namespace
 
@@ -226,44 +220,6 @@ bool PgLink::transmit_statement(const std::shared_ptr<Flight>& flight, std::size
   return true;
 }
 
-// Nothing when the text has no name at the server.
-PgLink::NamedPtr PgLink::find(std::string_view key) {
-  const auto found = by_key_.find(key);
-  if (found == by_key_.end()) return nullptr;
-  names_.splice(names_.begin(), names_, found->second);
-  return names_.front();
-}
-
-// A text is worth a name when it comes a second time.
-PgLink::NamedPtr PgLink::when_hot(std::string_view key) {
-  if (NamedPtr known = find(key)) return known;
-  if (once_.size() >= kPrepared * 4) once_.clear();
-  return once_.insert(std::hash<std::string_view>()(key)).second ? nullptr : name(key);
-}
-
-PgLink::NamedPtr PgLink::name(std::string_view key) {
-  if (names_.size() >= kPrepared) forget(*names_.back());
-  names_.push_front(std::make_shared<Named>(Named{std::string(key), "s" + std::to_string(next_name_++)}));
-  by_key_.emplace(names_.front()->key, names_.begin());
-  return names_.front();
-}
-
-void PgLink::forget(const Named& named) {
-  const auto found = by_key_.find(named.key);
-  if (found == by_key_.end() || found->second->get() != &named) return;
-  if (named.sent) {
-    // With a Sync of its own: within an aborted group it would not be run.
-    if (group_open_) sync(nullptr);
-    const std::string text = "DEALLOCATE " + named.name;
-    PQsendQueryParams(connection_, text.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0);
-    expect(Expected::Kind::control, nullptr);
-    sync(nullptr);
-  }
-  const auto entry = found->second;
-  by_key_.erase(found);
-  names_.erase(entry);
-}
-
 void PgLink::on_turn_end() {
   turn_end_ = false;
   if (state_ != State::open) return;
@@ -311,124 +267,6 @@ void PgLink::receive() {
   deliver();
 }
 
-void PgLink::take(const PGresult* result) {
-  Expected& front = expected_.front();
-  switch (PQresultStatus(result)) {
-    case PGRES_SINGLE_TUPLE:
-    case PGRES_TUPLES_OK:
-      front.ended = PQresultStatus(result) == PGRES_TUPLES_OK;
-      if (front.kind == Expected::Kind::position) return take_position(*front.flight, result);
-      if (front.kind == Expected::Kind::statement) return take_rows(*front.flight, front.index, result);
-      return;
-    case PGRES_COMMAND_OK:
-      front.ended = true;
-      if (front.kind == Expected::Kind::statement) take_rows(*front.flight, front.index, result);
-      return;
-    case PGRES_EMPTY_QUERY: front.ended = true; return;
-    case PGRES_PIPELINE_SYNC:
-      front_answered_ = false;
-      return expected_done();
-    case PGRES_PIPELINE_ABORTED:
-      if (front.kind == Expected::Kind::prepare) front.named->sent = false;
-      if (front.flight && !front.flight->failure) front.flight->aborted = true;
-      return;
-    case PGRES_COPY_IN: case PGRES_COPY_OUT: case PGRES_COPY_BOTH:
-      return lost("COPY was asked for, which has no form in a call");
-    default: return failed(front, result);
-  }
-}
-
-void PgLink::failed(Expected& front, const PGresult* result) {
-  const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-  if (!state) return;  // the connection broke: it has not ended, and lost() follows
-  if (front.kind == Expected::Kind::prepare) front.named->sent = false;
-  if (!front.flight || front.flight->failure) return;
-  Flight& flight = *front.flight;
-  if (front.kind == Expected::Kind::position) {
-    // Of a read: nothing has run yet, and its rows cannot be judged. Of a write: it is committed all the same.
-    if (flight.trip.kind == Trip::Kind::read) flight.failure = failure_of(result, use_);
-    return;
-  }
-  if (front.kind == Expected::Kind::statement && front.named && std::string_view(state) == "0A000" && flight.trip.kind != Trip::Kind::held &&
-      flight.trip.statements.size() == 1) {
-    // Most likely "cached plan must not change result type": once more by its text, which tells.
-    flight.plan_changed = flight.aborted = true;
-    return;
-  }
-  flight.failure = failure_of(result, use_);
-}
-
-void PgLink::take_position(Flight& flight, const PGresult* result) {
-  if (PQntuples(result) != 1 || PQgetisnull(result, 0, 0)) return;
-  Mark mark;
-  if (!read_lsn(column(result, 0, 0), mark.seq)) return;
-  if (PQnfields(result) > 1) {
-    const auto file = column(result, 0, 1);  // 8 hexadecimal digits of timeline come first
-    std::from_chars(file.data(), file.data() + std::min<std::size_t>(8, file.size()), mark.origin, 16);
-  }
-  flight.answer.at = {system_, {mark}};
-}
-
-void PgLink::take_rows(Flight& flight, std::size_t index, const PGresult* result) {
-  Rows& rows = flight.answer.rows[index];
-  const int width = PQnfields(result);
-  if (rows.columns.empty()) {
-    rows.columns.reserve(static_cast<std::size_t>(width));
-    for (int i = 0; i < width; ++i) rows.columns.emplace_back(PQfname(result, i));
-  }
-  if (PQresultStatus(result) != PGRES_SINGLE_TUPLE) {
-    const std::string_view affected = PQcmdTuples(const_cast<PGresult*>(result));
-    std::from_chars(affected.data(), affected.data() + affected.size(), rows.affected);
-    // A read changes no row, whatever the server counts.
-    if (std::string_view(PQcmdStatus(const_cast<PGresult*>(result))).starts_with("SELECT")) rows.affected = 0;
-    return;
-  }
-  if (flight.failure) return;  // too large already: the rest passes by
-  try {
-    Value::Array row;
-    row.reserve(static_cast<std::size_t>(width));
-    for (int i = 0; i < width; ++i) {
-      if (PQgetisnull(result, 0, i))
-        row.emplace_back();
-      else
-        row.push_back(decode(PQftype(result, i), column(result, 0, i)));
-      flight.bytes += 16 + static_cast<std::size_t>(PQgetlength(result, 0, i));
-    }
-    rows.rows.emplace_back(std::move(row));
-  } catch (const std::bad_alloc&) {
-    flight.failure = Failure{Failure::Kind::statement, Fault::out_of_memory(), true};
-  }
-  const auto limits = flight.trip.own ? cluster::AnswerLimits() : limits_;
-  if (!flight.failure && static_cast<std::int64_t>(rows.rows.size()) > limits.rows)
-    flight.failure = Failure{Failure::Kind::statement, Fault(Fault::Kind::too_large, "the answer has more than " + std::to_string(limits.rows) + " rows (sql.answer_rows); use LIMIT, sql.open and sql.fetch, or sql.stream"), true};
-  else if (!flight.failure && flight.bytes > limits.bytes)
-    flight.failure = Failure{Failure::Kind::statement, Fault(Fault::Kind::too_large, "the answer is longer than " + std::to_string(limits.bytes) + " bytes (sql.answer_bytes); use LIMIT, sql.open and sql.fetch, or sql.stream"), true};
-  if (flight.failure) rows.rows = {};
-}
-
-void PgLink::expected_done() {
-  Expected front = std::move(expected_.front());
-  expected_.pop_front();
-  rows_by_one_ = false;
-  if (!front.flight) return;
-  Flight& flight = *front.flight;
-  if (front.kind == Expected::Kind::sync) flight.committed = !flight.failure && !flight.aborted;
-  // The connection broke: what came of it is not the answer, however much it looks like one without rows.
-  if (front.kind == Expected::Kind::statement && !front.ended && !flight.failure && !flight.aborted)
-    flight.failure = Failure{Failure::Kind::lost, Fault(Fault::Kind::unavailable, "the connection ended within the answer"), true};
-  if (--flight.pending > 0) return;
-  if (flight.aborted && !flight.failure) {
-    flight.aborted = false;
-    flight.alone = true;
-    flight.bytes = 0;
-    flight.answer = {};
-    flight.answer.rows.resize(flight.trip.statements.size());
-    if (flight.plan_changed && front.named) forget(*front.named);
-    return transmit(front.flight);
-  }
-  done_.push_back(std::move(front.flight));
-}
-
 // At the end of a reading: what is told may destroy this link.
 void PgLink::deliver() {
   const std::weak_ptr alive(alive_);
@@ -472,43 +310,5 @@ void PgLink::lost(std::string why) {
 }
 
 void PgLink::cut(const std::string& why) { lost(why); }
-
-// Cursors are the server's own: each fetch is a statement, so that the reader sets the pace.
-
-void PgLink::open_cursor(Statement statement, UniqueFunction<void(std::variant<std::vector<std::string>, Failure>)> done) {
-  Trip trip;
-  trip.kind = Trip::Kind::held;
-  statement.text = "DECLARE sluice NO SCROLL CURSOR FOR " + statement.text;
-  trip.statements.push_back({"BEGIN READ ONLY", {}});
-  trip.statements.push_back(std::move(statement));
-  trip.statements.push_back({"FETCH 0 FROM sluice", {}});
-  trip.done = [done = std::move(done)](Trip::Arrived arrived) mutable {
-    if (auto* failure = std::get_if<Failure>(&arrived)) return done(std::move(*failure));
-    done(std::move(std::get<Trip::Answer>(arrived).rows[2].columns));
-  };
-  send(std::move(trip));
-}
-
-void PgLink::fetch(std::size_t most, UniqueFunction<void(std::variant<Chunk, Failure>)> done) {
-  Trip trip;
-  trip.kind = Trip::Kind::held;
-  trip.statements.push_back({"FETCH " + std::to_string(most) + " FROM sluice", {}});
-  trip.done = [done = std::move(done), most](Trip::Arrived arrived) mutable {
-    if (auto* failure = std::get_if<Failure>(&arrived)) return done(std::move(*failure));
-    Chunk chunk;
-    chunk.rows = std::move(std::get<Trip::Answer>(arrived).rows[0].rows);
-    chunk.end = chunk.rows.size() < most;
-    done(std::move(chunk));
-  };
-  send(std::move(trip));
-}
-
-void PgLink::close_cursor(UniqueFunction<void(bool clean)> done) {
-  Trip trip;
-  trip.kind = Trip::Kind::held;
-  trip.statements.push_back({"ROLLBACK", {}});
-  trip.done = [done = std::move(done)](Trip::Arrived arrived) mutable { done(std::holds_alternative<Trip::Answer>(arrived)); };
-  send(std::move(trip));
-}
 
 }  // namespace sluice::sql::postgres

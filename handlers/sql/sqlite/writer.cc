@@ -102,7 +102,8 @@ Outcome Writer::attempt(Job& job) {
     if (keyed) {
       if (auto reply = find_reply(connection_, job.work.options, job.work.statements)) {
         result.rows = std::move(*reply);
-        result.route.verdict = {.kind = Class::write, .why = "the key was used before: the reply of that time", .replayed = true};
+        result.route.verdict = {Class::write, "the key was used before: the reply of that time"};
+        result.route.replayed = true;
         return result;
       }
     }
