@@ -8,7 +8,7 @@ import unittest
 import xmlrpc.client
 
 # Faults' codes, see docs/faults.md.
-DEADLINE, OUTCOME_UNKNOWN, WRITE_LOST = -32011, -32013, -32014
+UNAUTHENTICATED, DENIED, NOT_FOUND, OVERLOADED, DEADLINE, OUTCOME_UNKNOWN, WRITE_LOST, TOO_LARGE = -32001, -32003, -32004, -32010, -32011, -32013, -32014, -32016
 
 
 class FaultCase(unittest.TestCase):
@@ -18,6 +18,15 @@ class FaultCase(unittest.TestCase):
             call(*args)
         self.assertIn(words, caught.exception.faultString)
         return caught.exception.faultCode
+
+
+class CodeCase(unittest.TestCase):
+    def fault(self, code, call, *args):
+        """Makes sure that a call is refused with this code; answers what the fault says."""
+        with self.assertRaises(xmlrpc.client.Fault) as caught:
+            call(*args)
+        self.assertEqual(caught.exception.faultCode, code, caught.exception.faultString)
+        return caught.exception.faultString
 
 
 def adopt(module):

@@ -195,21 +195,13 @@ class Reload(unittest.TestCase):
         self.assertIn("users:3: expected NAME", self.reload(self.CONFIG.format(folder=self.folder, methods='"add"')))
         self.assertEqual(self.call("first", "add", 3, 4), 7)
 
-    def test_a_folder_in_the_place_of_a_file_is_refused_and_the_old_stays(self):
+    def test_what_is_no_file_in_the_place_of_one_is_refused_and_the_old_stays(self):
         for file in (f"{self.gateway.folder.name}/sluice.toml", f"{self.folder}/users"):
             os.rename(file, file + ".away")
-            os.mkdir(file)
-            self.assertIn(f"{file}: cannot be read: Is a directory", self.reload())
-            os.rmdir(file)
-            os.rename(file + ".away", file)
-            self.assertEqual(self.call("first", "add", 3, 4), 7)
-
-    def test_a_pipe_in_the_place_of_a_file_is_refused_and_the_old_stays(self):
-        for file in (f"{self.gateway.folder.name}/sluice.toml", f"{self.folder}/users"):
-            os.rename(file, file + ".away")
-            os.mkfifo(file)
-            self.assertIn(f"{file}: cannot be read: it is no regular file", self.reload())
-            os.remove(file)
+            for make, remove, words in ((os.mkdir, os.rmdir, "Is a directory"), (os.mkfifo, os.remove, "it is no regular file")):
+                make(file)
+                self.assertIn(f"{file}: cannot be read: {words}", self.reload())
+                remove(file)
             os.rename(file + ".away", file)
             self.assertEqual(self.call("first", "add", 3, 4), 7)
 

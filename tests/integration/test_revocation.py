@@ -7,9 +7,8 @@ import threading
 import unittest
 import xmlrpc.client
 
+from cases import DENIED, UNAUTHENTICATED, CodeCase
 from gateway import SLUICE, Gateway, free_port, wait_for
-
-DENIED, UNAUTHENTICATED = -32003, -32001
 
 CONFIG = """
 [access]
@@ -31,7 +30,7 @@ def run(*command):
     return done.stdout.strip()
 
 
-class Revocation(unittest.TestCase):
+class Revocation(CodeCase):
     def setUp(self):
         self.folder = self.enterContext(tempfile.TemporaryDirectory(prefix="sluice-revocation-"))
         self.port = free_port()
@@ -80,12 +79,6 @@ class Revocation(unittest.TestCase):
         _, err = stream.communicate(timeout=30)
         self.assertEqual(stream.returncode, 1)
         self.assertIn(words, err)
-
-    def fault(self, code, call, *args):
-        with self.assertRaises(xmlrpc.client.Fault) as caught:
-            call(*args)
-        self.assertEqual(caught.exception.faultCode, code, caught.exception.faultString)
-        return caught.exception.faultString
 
     def test_streams_of_a_user_who_was_removed_end_and_those_of_others_go_on(self):
         rows = ENDLESS.format(what="n")
