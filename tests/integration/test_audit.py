@@ -5,7 +5,7 @@ import tempfile
 import unittest
 import xmlrpc.client
 
-from access_cases import CONFIG, as_user, audit, basic, post, setUpModule, tearDownModule, user, world  # noqa: F401
+from access_cases import CONFIG, as_user, audit, basic, post, setUpModule, tearDownModule, world  # noqa: F401
 from cases import DENIED, CodeCase
 from gateway import Gateway, wait_for
 from zerorpc_client import Client, RemoteError

@@ -114,6 +114,7 @@ class Statements(cluster_cases.Statements):
         for statement in ("CALL commits()", "DO $$ BEGIN COMMIT; END $$"):
             self.fault("invalid transaction termination", self.sql.batch, [insert, [statement]])
             self.fault("invalid transaction termination", self.sql.batch, [[statement], insert])
+        self.fault("run the statement alone by sql.execute", self.sql.execute, "CALL commits()", [], {"key": "commits"})
         for statement in ("VACUUM event", "CREATE INDEX CONCURRENTLY too_many ON event (round)"):
             self.fault("cannot run inside a transaction block", self.sql.batch, [[statement], insert])
         self.assertEqual(self.sql.query("SELECT id FROM event WHERE id IN ('batch', 'committed')", [], {"level": "latest"})["rows"], [])

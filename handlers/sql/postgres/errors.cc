@@ -27,6 +27,8 @@ Failure failure_of(const PGresult* result, Link::Use use) {
   if (const auto detail = field(PG_DIAG_MESSAGE_DETAIL); !detail.empty()) message.append("; ").append(detail);
   if (const auto hint = field(PG_DIAG_MESSAGE_HINT); !hint.empty()) message.append("; hint: ").append(hint);
   if (const auto at = field(PG_DIAG_STATEMENT_POSITION); !at.empty()) message.append("; at character ").append(at);
+  // A lease is the connection of a transaction: the caller's, of a write with a key or a fence, or of a batch.
+  if (use == Link::Use::lease && (state == "2D000" || state == "25001")) message.append("; run the statement alone by sql.execute, outside of batches and transactions, without 'key' and 'fence'");
   message.append(" (SQLSTATE ").append(state).append(")");
   const Failure::Kind kind = meaning(state, use);
   Value::Struct detail{{"sqlstate", state}};
