@@ -78,6 +78,8 @@ std::unique_ptr<sql::Backend> open(const std::string& name, const config::Databa
   sql::cluster::Settings own = database.cluster;
   own.name = name;
   own.answer = {static_cast<std::int64_t>(settings.sqlite.writer.answer.rows), settings.sqlite.writer.answer.answer_bytes};
+  own.node.waiting = own.waiting;
+  own.node.queue_target = settings.sqlite.writer.queue_target;
   own.longest_transaction = settings.sqlite.writer.longest_transaction;
   own.secret = read_secret(database);
   own.split = sql::read_split(database.split).value_or(sql::Split{});

@@ -9,6 +9,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr double kSmooth = 1.0 / 16;
+constexpr double kOutlier = 8;            // times the mean: longer ones count as that
 constexpr milliseconds kSettled{50};      // a queue that has been busy for so long says what is to come
 constexpr std::size_t kMeasured = 4;      // and has let so many go
 constexpr std::int64_t kNoise = 4;        // calls
@@ -48,12 +49,13 @@ void Shedder::start(Duration waited, Clock::time_point now) noexcept {
 void Shedder::end(Duration took, std::size_t calls) noexcept {
   if (calls == 0) return;
   ended_ += calls;
-  const double each = static_cast<double>(took.count()) / static_cast<double>(calls);
-  const double weight = 1 - std::pow(1 - kSmooth, static_cast<double>(calls));
+  double each = static_cast<double>(took.count()) / static_cast<double>(calls);
+  const double weight = calls == 1 ? kSmooth : 1 - std::pow(1 - kSmooth, static_cast<double>(calls));
   if (mean_ns_ == 0) {
     mean_ns_ = each;
     return;
   }
+  each = std::min(each, kOutlier * mean_ns_);
   deviation_ns_ += weight * (std::abs(each - mean_ns_) - deviation_ns_);
   mean_ns_ += weight * (each - mean_ns_);
 }

@@ -44,10 +44,12 @@ class Shedder {
   }
   // One that was taken is run, after it has waited for so long. Who leaves the queue otherwise is not told of.
   void start(Duration waited, Clock::time_point now) noexcept;
-  // So many calls were run in one go, and it took so long.
+  // So many calls were run in one go, and it took so long. One that took far longer than the others is an outlier; many are a change.
   void end(Duration took, std::size_t calls = 1) noexcept;
 
   bool shedding() const noexcept { return shedding_; }
+  // What a call takes, smoothed; 0: not known.
+  Duration each() const noexcept { return Duration(static_cast<std::int64_t>(mean_ns_)); }
   // What so many calls take from now on, as far as is known.
   Duration expected(std::size_t calls) const noexcept;
   // What a refused caller is told. `what` they are that wait ("reads"), and `bound`, the name of Limits::waiting.

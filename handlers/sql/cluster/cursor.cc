@@ -110,7 +110,7 @@ std::unique_ptr<Source> Cluster::open(Statement statement, Options options, Loop
 
 void Cluster::send_cursor(const JobPtr& job, Node& node, bool check) {
   ++counters_.cursors;
-  node.lease(job->party(), [this, job, &node, check](std::variant<std::shared_ptr<Node::Lease>, Failure> leased) {
+  node.lease(job->party(), job->deadline, [this, job, &node, check](std::variant<std::shared_ptr<Node::Lease>, Failure> leased) {
     if (job->answered) return give_back(leased);
     if (auto* failure = std::get_if<Failure>(&leased)) return read_answered(job, node, false, std::move(*failure));
     job->lease = std::move(std::get<std::shared_ptr<Node::Lease>>(leased));

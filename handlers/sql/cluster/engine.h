@@ -25,6 +25,7 @@ struct Address {
 struct Failure {
   enum class Kind : std::uint8_t {
     statement,    // the server's own no: the fault is the caller's answer
+    shed,         // it was not sent, as too many wait for a connection, or its time was up before its turn: the fault is the caller's answer
     refused,      // a node that only reads would not run it: it is for the primary. It had no effect
     retryable,    // no effect, and the server says that trying again may help: a recovery conflict, a deadlock, a serialization failure
     starting,     // the server answers, but serves nobody now: starting up, shutting down, too many connections
@@ -61,6 +62,7 @@ struct Trip {
   struct Answer {
     std::vector<Rows> rows;  // one for each statement
     Position at;             // when asked for
+    Clock::time_point sent{};  // to the server, after it waited in a Node's line; none: it waited in none
   };
   using Arrived = std::variant<Answer, Failure>;
   UniqueFunction<void(Arrived)> done;  // once, on the loop, never from within send()

@@ -10,7 +10,7 @@ namespace sluice::sql::cluster {
 
 void Cluster::guarded(const JobPtr& job, Node& node) {
   auto lease = [this, job, &node] {
-    node.lease(job->party(), [this, job, &node](std::variant<std::shared_ptr<Node::Lease>, Failure> leased) {
+    node.lease(job->party(), job->deadline, [this, job, &node](std::variant<std::shared_ptr<Node::Lease>, Failure> leased) {
       if (job->answered) return give_back(leased);
       if (auto* failure = std::get_if<Failure>(&leased)) return write_failed(job, node, std::move(*failure));
       job->lease = std::move(std::get<std::shared_ptr<Node::Lease>>(leased));

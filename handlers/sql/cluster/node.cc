@@ -39,12 +39,17 @@ struct Node::Held {
   bool dropped = false;
   Timer late;  // while it connects
   Clock::time_point progress{};  // when something last came back, or it was idle; until it is open: when it was dialled
+  // Answers that one reading brought are told of together: the first of them took the time of all.
+  Clock::duration took{};
+  std::size_t calls = 0;
   Lease* holder = nullptr;
 };
 
 Node::Node(std::string name, std::string host, std::string port, Engine& engine, Loop& loop, Workers& workers, const NodeLimits& limits, Events events)
     : address_{std::move(name), std::move(host), "", std::move(port)},
-      engine_(engine), loop_(loop), workers_(workers), limits_(limits), events_(std::move(events)), health_(limits.health), next_probe_(loop), probe_late_(loop), unconnected_(loop) {}
+      engine_(engine), loop_(loop), workers_(workers), limits_(limits), events_(std::move(events)), health_(limits.health),
+      lines_{Line<Trip>{"reads", limits.read_links, limits}, Line<Trip>{"writes", limits.write_links, limits}}, lease_line_("transactions and cursors", limits.leases, limits),
+      next_probe_(loop), probe_late_(loop), unconnected_(loop) {}
 
 Node::~Node() {
   alive_.reset();  // what still holds a piece of this node learns that it is gone
@@ -89,7 +94,10 @@ void Node::dial(Link::Use use) {
       drop(ref);
       if (use == Link::Use::probe) return down(why);
       trouble_ = why;
-      if (!links(use).empty()) return;
+      if (!links(use).empty()) {
+        if (use != Link::Use::lease) line(use).dial_after = loop_.now() + limits_.redial;
+        return;
+      }
       // Without any connection of that kind nobody would wake those who wait.
       return use == Link::Use::read ? send_reads_elsewhere(why) : send_back(use, why);
     }
@@ -129,39 +137,63 @@ void Node::saw(const Position& at, Clock::time_point now) {
   seen_at_ = now;
 }
 
+// Another call would wait there for too long.
+bool Node::busy(const Held& held, Clock::duration each) const {
+  const std::size_t before = held.link->in_flight();
+  if (before == 0) return false;
+  return static_cast<std::int64_t>(before) * each > limits_.pipelined + way_ || loop_.now() - held.progress > limits_.stalled + way_;
+}
+
+// Reads gain from company in one pipeline: they share no more connections than keep the wait there short.
+std::size_t Node::shared_by_reads(Clock::duration each) {
+  std::size_t all = 1;
+  for (const auto& held : links(Link::Use::read)) all += held->open ? held->link->in_flight() : 0;
+  return 1 + static_cast<std::size_t>(static_cast<std::int64_t>(all) * each / limits_.pipelined);
+}
+
 // The best connection now; `dial_more` when another would help.
 Node::Held* Node::pick(Link::Use use, bool& dial_more) {
   Held* best = nullptr;
   bool connecting = false;
   const bool reads = use == Link::Use::read;
+  const Clock::duration each = line(use).shedder.each();
+  std::size_t enough = reads ? shared_by_reads(each) : limits_.write_links;
   for (auto& held : links(use)) {
     if (!held->open) {
       connecting |= loop_.now() - held->progress <= limits_.health.silent;  // another may be luckier than one that takes longer
       continue;
     }
-    if (held->link->room() == 0) continue;
-    const bool stalled = held->link->in_flight() > 0 && loop_.now() - held->progress > limits_.stalled;
-    if (stalled && reads && links(use).size() < limits_.read_links) continue;
+    if (held->link->room() == 0 || busy(*held, each)) continue;
     if (!best || held->link->in_flight() < best->link->in_flight()) best = held.get();
+    if (--enough == 0) break;
   }
   const std::size_t most = reads ? limits_.read_links : limits_.write_links;
-  // Reads gain from company in one pipeline. A write is a commit: it waits for the disk, and connections wait side by side.
+  // A write is a commit: it waits for the disk, and connections wait side by side.
   const bool wanted = reads ? !best : !best || best->link->in_flight() > 0;
-  dial_more = wanted && !connecting && links(use).size() < most;
+  dial_more = wanted && !connecting && links(use).size() < most && (links(use).empty() || loop_.now() >= line(use).dial_after);
   if (!reads && best && best->link->in_flight() > 0 && (dial_more || connecting)) return nullptr;
   return best;
 }
 
+template <class T>
+std::optional<Failure> Node::Line<T>::arrive(std::uint64_t party, Deadline deadline, Clock::time_point now, const std::string& node) {
+  const auto verdict = shedder.arrive(queue, party, deadline, now);
+  if (verdict == Shedder::Verdict::take) return std::nullopt;
+  return Failure{Failure::Kind::shed, shedder.fault(verdict, std::string(who) + " of " + node, "waiting", size()), false};
+}
+
 void Node::send(Link::Use use, Trip trip) {
-  auto& waiting = waiting_[static_cast<std::size_t>(use)];
-  if (waiting.size() >= limits_.waiting)
-    return trip.done(Failure{Failure::Kind::statement,
-                             Fault(Fault::Kind::overloaded, std::to_string(limits_.waiting) + " calls wait for a connection to " + name() + " already; try again in a moment"), false});
+  auto& waiting = line(use);
+  if (auto failure = waiting.arrive(trip.party, trip.deadline, loop_.now(), name())) return trip.done(std::move(*failure));
   // Nobody is passed by: it goes at once.
-  if (waiting.empty() && loop_.now() < trip.deadline)
-    if (Held* held = reach(use)) return dispatch(*held, use, std::move(trip));
+  if (waiting.empty() && loop_.now() < trip.deadline) {
+    if (Held* held = reach(use)) {
+      waiting.shedder.start({}, loop_.now());
+      return dispatch(*held, use, std::move(trip));
+    }
+  }
   const auto party = trip.party;
-  waiting.push(party, std::move(trip));
+  waiting.push(party, std::move(trip), loop_.now());
   pump(use);
   if (use != Link::Use::read || waiting.empty() || unconnected_.running()) return;
   const auto none_open = [this] { return std::ranges::none_of(links(Link::Use::read), [](const auto& held) { return held->open; }); };
@@ -178,9 +210,11 @@ void Node::send_reads_elsewhere(const std::string& why) {
 }
 
 void Node::send_back(Link::Use use, const std::string& why) {
-  for (auto trips = std::exchange(waiting_[static_cast<std::size_t>(use)], {}); !trips.empty();) trips.pop().done(not_sent(name(), why));
-  if (use == Link::Use::lease)
-    for (auto leases = std::exchange(lease_waiting_, {}); !leases.empty();) leases.pop()(not_sent(name(), why));
+  if (use == Link::Use::lease) {
+    for (auto leases = std::exchange(lease_line_.queue, {}); !leases.empty();) leases.pop().what(not_sent(name(), why));
+  } else {
+    for (auto trips = std::exchange(line(use).queue, {}); !trips.empty();) trips.pop().what.done(not_sent(name(), why));
+  }
 }
 
 // A connection with room; when another would help, it is on its way.
@@ -193,32 +227,32 @@ Node::Held* Node::reach(Link::Use use) {
 
 void Node::pump(Link::Use use) {
   if (use == Link::Use::lease) {
-    while (!lease_waiting_.empty()) {
+    while (!lease_line_.empty()) {
       auto idle = std::ranges::find_if(links(use), [](const auto& held) { return held->open && !held->holder; });
       if (idle == links(use).end()) {
         const auto connecting = std::ranges::count_if(links(use), [](const auto& held) { return !held->open; });
-        if (links(use).size() < limits_.leases && static_cast<std::size_t>(connecting) < lease_waiting_.size()) dial(use);
+        if (links(use).size() < limits_.leases && static_cast<std::size_t>(connecting) < lease_line_.size()) dial(use);
         return;
       }
-      Leased leased = lease_waiting_.pop();
-      auto lease = std::make_shared<Lease>(*this, **idle, alive_);
+      Leased leased = lease_line_.start(loop_.now());
+      auto lease = std::make_shared<Lease>(*this, **idle, alive_, loop_.now());
       (*idle)->holder = lease.get();
       ++calls_[static_cast<std::size_t>(use)];
       leased(std::move(lease));
     }
     return;
   }
-  auto& waiting = waiting_[static_cast<std::size_t>(use)];
+  auto& waiting = line(use);
   const std::weak_ptr alive(alive_);
   while (!waiting.empty()) {
-    if (loop_.now() >= waiting.front().deadline) {
-      waiting.pop().done(Failure{Failure::Kind::statement, Fault(Fault::Kind::deadline_exceeded, "the call's time was up while it waited for a connection to " + name() + "; it has not run"), false});
+    if (loop_.now() >= waiting.queue.front().what.deadline) {
+      waiting.drop().done(Failure{Failure::Kind::shed, Fault(Fault::Kind::deadline_exceeded, "the call's time was up while it waited for a connection to " + name() + "; it has not run"), false});
       if (alive.expired()) return;
       continue;
     }
     Held* held = reach(use);
     if (!held) return;
-    dispatch(*held, use, waiting.pop());
+    dispatch(*held, use, waiting.start(loop_.now()));
   }
 }
 
@@ -231,23 +265,35 @@ void Node::dispatch(Held& held, Link::Use use, Trip trip) {
   trip.done = [this, &held, use, counts, sent = loop_.now(), alive = std::weak_ptr(alive_), done = std::move(trip.done)](Trip::Arrived arrived) mutable {
     if (alive.expired()) return;
     --in_flight_;
+    const auto* failure = std::get_if<Failure>(&arrived);
+    if (!failure || failure->kind != Failure::Kind::lost) answered(held, use, sent);
     held.progress = loop_.now();
+    if (auto* answer = std::get_if<Trip::Answer>(&arrived)) answer->sent = sent;
     if (counts) {
-      const auto* failure = std::get_if<Failure>(&arrived);
       const bool ok = !failure || failure->kind == Failure::Kind::statement || failure->kind == Failure::Kind::refused;
       health_.call_ended(ok, std::chrono::duration<double, std::milli>(Clock::now() - sent).count(), events_.others_ms(*this), loop_.now());
     }
     done(std::move(arrived));
     if (alive.expired()) return;
-    if (!waiting_[static_cast<std::size_t>(use)].empty()) pump(use);
+    if (!line(use).empty()) pump(use);
   };
   held.link->send(std::move(trip));
 }
 
-void Node::lease(std::uint64_t party, Leased leased) {
-  if (lease_waiting_.size() >= limits_.waiting)
-    return leased(Failure{Failure::Kind::statement, Fault(Fault::Kind::overloaded, std::to_string(limits_.waiting) + " transactions wait for a connection to " + name() + " already; try again in a moment"), false});
-  lease_waiting_.push(party, std::move(leased));
+// The server came to it when it had answered the one before, or when the way was behind it.
+void Node::answered(Held& held, Link::Use use, Clock::time_point sent) {
+  const auto took = held.progress > sent ? loop_.now() - held.progress : std::max<Clock::duration>(loop_.now() - sent - way_, {});
+  if (took > Clock::duration{} && held.calls > 0) {
+    line(use).shedder.end(held.took, std::exchange(held.calls, 0));
+    held.took = {};
+  }
+  held.took += took;
+  ++held.calls;
+}
+
+void Node::lease(std::uint64_t party, Deadline deadline, Leased leased) {
+  if (auto failure = lease_line_.arrive(party, deadline, loop_.now(), name())) return leased(std::move(*failure));
+  lease_line_.push(party, std::move(leased), loop_.now());
   pump(Link::Use::lease);
 }
 
@@ -257,6 +303,7 @@ void Node::Lease::give(bool clean) {
   Held* held = std::exchange(held_, nullptr);
   if (!held || node_alive_.expired()) return;
   held->holder = nullptr;
+  node_.lease_line_.shedder.end(node_.loop_.now() - since_);
   if (!clean || held->link->in_flight() > 0) node_.drop(*held);
   // Not from within whoever gives it back.
   node_.loop_.post([&node = node_, alive = node_alive_] {
@@ -264,16 +311,17 @@ void Node::Lease::give(bool clean) {
   });
 }
 
-void Node::cut_stuck(milliseconds limit) {
+void Node::sweep(milliseconds longest) {
   const std::weak_ptr alive(alive_);
   for (const auto use : {Link::Use::read, Link::Use::write}) {
     std::vector<Held*> stuck;
     for (auto& held : links(use))
-      if (held->open && held->link->in_flight() > 0 && loop_.now() - held->progress > limit) stuck.push_back(held.get());
+      if (held->open && held->link->in_flight() > 0 && loop_.now() - held->progress > longest) stuck.push_back(held.get());
     for (Held* held : stuck) {
       if (alive.expired()) return;
-      if (!held->dropped) held->link->cut(name() + ": a statement ran for more than " + std::to_string(limit.count()) + " ms");
+      if (!held->dropped) held->link->cut(name() + ": a statement ran for more than " + std::to_string(longest.count()) + " ms");
     }
+    if (!alive.expired() && !line(use).empty()) pump(use);
   }
 }
 
@@ -325,6 +373,7 @@ void Node::probe_answered(std::variant<Report, Failure> answer) {
   asked_at_ = probe_sent_;
   trouble_.clear();
   saw(report_.at, loop_.now());
+  if (const auto took = Clock::now() - probe_sent_; way_ == Clock::duration{} || took < way_) way_ = took;
   health_.answered_probe(std::chrono::duration<double, std::milli>(Clock::now() - probe_sent_).count(), loop_.now());
   next_probe_.start(limits_.probe_every, [this] { probe(); });
   events_.looked(*this);
@@ -334,6 +383,7 @@ void Node::down(const std::string& why) {
   probing_ = false;
   probe_late_.stop();
   trouble_ = why;
+  way_ = {};
   health_.unreachable();
   const std::weak_ptr alive(alive_);
   next_probe_.start(redial_, [this] {

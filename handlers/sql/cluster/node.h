@@ -9,6 +9,7 @@
 #include "handlers/sql/cluster/health.h"
 #include "rpc/fair_queue.h"
 #include "rpc/loop.h"
+#include "rpc/shedder.h"
 #include "rpc/workers.h"
 
 namespace sluice::sql::cluster {
@@ -17,10 +18,15 @@ struct NodeLimits {
   std::size_t read_links = 8;     // shared by reads
   std::size_t write_links = 16;   // shared by writes that commit by themselves
   std::size_t leases = 32;        // transactions and cursors at once
-  std::size_t waiting = 10'000;   // calls that wait for a connection
+  std::size_t waiting = 10'000;   // calls that wait for a connection: reads, writes, and those that want one for themselves
+  std::chrono::milliseconds queue_target{5};  // of their wait: rpc/shedder.h
   std::chrono::milliseconds connect{3000};
   std::chrono::milliseconds probe_every{100};
-  std::chrono::milliseconds stalled{20};  // a connection without an answer for so long gets no more reads while others have room
+  // Calls that are sent wait in one pipeline, where nobody's turn comes earlier for being another's: so only for so long, beyond the
+  // way there and back, by what a call takes
+  std::chrono::microseconds pipelined{2000};
+  std::chrono::milliseconds redial{500};  // after a connection that failed beside others, of its kind
+  std::chrono::milliseconds stalled{10};  // a connection without an answer for so long, beyond that way, runs something long: it gets no more
   Health::Limits health;
 };
 
@@ -49,31 +55,59 @@ class Node {
   Health& health() noexcept { return health_; }
   const Health& health() const noexcept { return health_; }
   std::size_t in_flight() const noexcept { return in_flight_; }
-  std::size_t load() const noexcept { return in_flight_ + waiting_[static_cast<std::size_t>(Link::Use::read)].size(); }
+  std::size_t load() const noexcept { return in_flight_ + lines_[static_cast<std::size_t>(Link::Use::read)].size(); }
+  std::size_t waiting() const noexcept { return lines_[0].size() + lines_[1].size() + lease_line_.size(); }  // for a connection
   std::uint64_t calls(Link::Use use) const noexcept { return calls_[static_cast<std::size_t>(use)]; }
   std::string trouble() const { return trouble_; }  // why it is not reachable
 
-  // Sends on a connection for that use; waits for one when it must, in turn with other parties. `trip.done` is told in any case; a trip that never went out fails as
-  // `starting` (nothing has run).
+  // Sends on a shared connection, for reads or for writes; waits for one when it must, in turn with other parties. `trip.done` is told in
+  // any case; a trip that never went out fails as `starting`, or as `shed` (nothing has run).
   void send(Link::Use, Trip);
 
-  // A connection for one holder. Give it back with give(): clean, or it is closed. A node that goes down first answers with a Failure.
+  // A connection for one holder. Give it back with give(): clean, or it is closed. A node that goes down first answers with a Failure,
+  // and one where too many wait.
   class Lease;
   using Leased = UniqueFunction<void(std::variant<std::shared_ptr<Lease>, Failure>)>;
-  void lease(std::uint64_t party, Leased);
+  void lease(std::uint64_t party, Deadline, Leased);
 
   // Closes connections, those for reads alone or all: what was under way ends as lost, what waited was not sent.
   void cut(const std::string& why, bool reads_alone);
 
-  // Closes the shared connections on which nothing came back for so long: whoever waited there has gone, and a server that is told so
-  // stops what it does.
-  void cut_stuck(std::chrono::milliseconds limit);
+  // To be called now and then. Closes the shared connections on which nothing came back for so long: whoever waited there has gone, and a
+  // server that is told so stops what it does. Those who wait are sent where there is room by now, or told that their time is up.
+  void sweep(std::chrono::milliseconds longest);
 
   void look_soon();  // probes now, when nothing is under way
 
  private:
   struct Held;  // a Link and what is known of it
   using Links = std::list<std::unique_ptr<Held>>;
+
+  // Those who wait for a connection of one kind.
+  template <class T>
+  struct Line {
+    struct Entry {
+      T what;
+      Clock::time_point since;
+    };
+    FairQueue<Entry> queue;
+    Shedder shedder;
+    std::string_view who;  // for messages
+    Clock::time_point dial_after{};  // the server would take no more a moment ago
+
+    Line(std::string_view who, std::size_t links, const NodeLimits& limits) : shedder({limits.waiting, limits.queue_target}, links), who(who) {}
+    bool empty() const noexcept { return queue.empty(); }
+    std::size_t size() const noexcept { return queue.size(); }
+    // nullopt: it may wait.
+    std::optional<Failure> arrive(std::uint64_t party, Deadline, Clock::time_point now, const std::string& node);
+    void push(std::uint64_t party, T what, Clock::time_point now) { queue.push(party, {std::move(what), now}); }
+    T start(Clock::time_point now) {
+      Entry entry = queue.pop();
+      shedder.start(now - entry.since, now);
+      return std::move(entry.what);
+    }
+    T drop() { return queue.pop().what; }
+  };
 
   void resolve(UniqueFunction<void()> then);
   void dial(Link::Use);
@@ -82,7 +116,10 @@ class Node {
   Held* pick(Link::Use, bool& dial_more);
   Held* reach(Link::Use);
   void pump(Link::Use);
+  bool busy(const Held&, Clock::duration each) const;
+  std::size_t shared_by_reads(Clock::duration each);
   void dispatch(Held&, Link::Use, Trip);
+  void answered(Held&, Link::Use, Clock::time_point sent);
   void probe();
   void hangs();
   void probe_answered(std::variant<Report, Failure>);
@@ -90,6 +127,7 @@ class Node {
   void send_back(Link::Use, const std::string& why);
   void send_reads_elsewhere(const std::string& why);
   Links& links(Link::Use use) { return links_[static_cast<std::size_t>(use)]; }
+  Line<Trip>& line(Link::Use use) { return lines_[static_cast<std::size_t>(use)]; }
 
   Address address_;
   Engine& engine_;
@@ -105,12 +143,13 @@ class Node {
   std::string trouble_ = "not connected yet";
 
   std::array<Links, 4> links_;
-  std::array<FairQueue<Trip>, 4> waiting_;
-  FairQueue<Leased> lease_waiting_;
+  std::array<Line<Trip>, 2> lines_;  // for reads, for writes
+  Line<Leased> lease_line_;
   std::array<std::uint64_t, 4> calls_{};
   std::size_t in_flight_ = 0;
   bool probing_ = false;
   Clock::time_point probe_sent_{};
+  Clock::duration way_{};  // there and back: the quickest probe since it came up
   Timer next_probe_, probe_late_, unconnected_;
   std::chrono::milliseconds redial_{50};
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
@@ -119,7 +158,7 @@ class Node {
 // Destroying it gives the connection back as not clean.
 class Node::Lease {
  public:
-  Lease(Node& node, Held& held, std::weak_ptr<bool> node_alive) : node_(node), held_(&held), node_alive_(std::move(node_alive)) {}
+  Lease(Node& node, Held& held, std::weak_ptr<bool> node_alive, Clock::time_point since) : node_(node), held_(&held), node_alive_(std::move(node_alive)), since_(since) {}
   ~Lease() { give(false); }
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;
@@ -134,6 +173,7 @@ class Node::Lease {
   Node& node_;
   Held* held_;
   std::weak_ptr<bool> node_alive_;
+  Clock::time_point since_;
 };
 
 }  // namespace sluice::sql::cluster

@@ -146,6 +146,7 @@ void Cluster::read_answered(const JobPtr& job, Node& node, bool check, Trip::Arr
   if (job->answered) return;
   if (auto* failure = std::get_if<Failure>(&arrived)) {
     switch (failure->kind) {
+      case Failure::Kind::shed: return answer(job, std::move(failure->fault));
       case Failure::Kind::statement:
         if (!check) return answer(job, std::move(failure->fault));
         // It may only lack what the caller has written: a table, say. A node that is known to be fresh decides.

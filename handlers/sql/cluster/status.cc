@@ -23,6 +23,7 @@ void Cluster::status(UniqueFunction<void(Value::Struct)> done) {
           {"lag_ms", is_primary ? 0.0 : lag_of(*node)},
           {"following", node->report().following},
           {"in_flight", node->in_flight()},
+          {"waiting", node->waiting()},
           {"latency_ms", node->health().latency_ms()},
           {"ejections", node->health().ejections()},
           {"reads", reads},

@@ -36,7 +36,7 @@ void Cluster::write(const JobPtr& job) {
 // On a connection that nobody has after it: what it did to that, nobody knows.
 void Cluster::send_alone(const JobPtr& job, Node& node, Trip trip) {
   auto shared = std::make_shared<Trip>(std::move(trip));
-  node.lease(job->party(), [this, job, &node, shared](std::variant<std::shared_ptr<Node::Lease>, Failure> leased) {
+  node.lease(job->party(), job->deadline, [this, job, &node, shared](std::variant<std::shared_ptr<Node::Lease>, Failure> leased) {
     if (job->answered) return give_back(leased);
     if (auto* failure = std::get_if<Failure>(&leased)) return write_failed(job, node, std::move(*failure));
     job->lease = std::move(std::get<std::shared_ptr<Node::Lease>>(leased));  // closed when the call is answered
@@ -60,6 +60,7 @@ void Cluster::write_failed(const JobPtr& job, Node& node, Failure failure) {
   const bool changes = job->verdict.kind != Class::read;
   switch (failure.kind) {
     case Failure::Kind::statement:
+    case Failure::Kind::shed:
     case Failure::Kind::retryable: return answer(job, std::move(failure.fault));
     case Failure::Kind::refused:  // a primary no more: nothing has happened
       node.look_soon();

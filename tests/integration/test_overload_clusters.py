@@ -1,0 +1,117 @@
+"""More calls for a database server than its connections can carry: as on SQLite, they are served soon or refused at once.
+
+What a statement costs here is a time and not a machine's work, so that the capacity is known and no other program changes it.
+"""
+
+import os
+import statistics
+import sys
+import time
+import unittest
+
+from callers import OVERLOADED, Caller, crowd
+from gateway import Gateway, proxy, wait_for
+
+sys.path.append(os.path.join(os.environ["SLUICE_SOURCE"], "tests/clusters"))
+from mariadb import MariaDB  # noqa: E402
+from postgres import Postgres  # noqa: E402
+
+LINKS = 4  # of reads, of writes, and of those that want one for themselves
+CALL_S = 0.02
+CAPACITY = LINKS / CALL_S  # calls a second
+
+
+class OnPostgres(unittest.TestCase):
+    server = Postgres
+
+    def read(self, seconds=CALL_S):
+        return f"SELECT pg_sleep({seconds})"
+
+    def write(self):
+        return f"UPDATE slow SET n = n + 1 WHERE id = 0 AND pg_sleep({CALL_S}) IS NULL"  # it changes no row, so that none waits for another
+
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = cls.enterClassContext(cls.server(replicas=0, fsync=False))
+        config = f'[database.main]\nurl = "{cls.cluster.url()}"\nread_links = {LINKS}\nwrite_links = {LINKS}\nleases = {LINKS}\n'
+        cls.gateway = cls.enterClassContext(Gateway(config=config))
+        with proxy(cls.gateway) as g:
+            g.sql.execute("CREATE TABLE slow(id int PRIMARY KEY, n int)")
+            g.sql.execute("INSERT INTO slow VALUES (0, 0)")
+
+    def setUp(self):
+        self.kinds = {"reads": ("sql.query", self.read(), lambda: {}), "writes": ("sql.execute", self.write(), lambda: {}),
+                      "writes with a key": ("sql.execute", self.write(), lambda: {"key": os.urandom(16).hex()})}
+
+    def caller(self):
+        return self.enterContext(Caller(self.gateway))
+
+    def test_at_twice_the_capacity_calls_are_served_soon_or_refused_at_once(self):
+        for method, statement in (("sql.query", self.read()), ("sql.execute", self.write())):
+            with self.subTest(method):
+                for _ in range(3):  # of which something else on this machine may disturb some
+                    unloaded, twice = (crowd(self.gateway, method, statement, load * CAPACITY, 3) for load in (0.25, 2))
+                    print(f"{method}: {unloaded}; {twice}", flush=True)
+                    if twice["goodput"] >= 0.9 * CAPACITY and twice["p99_ms"] <= 3 * unloaded["p99_ms"] and twice["refused_p99_ms"] < 5:
+                        break
+                self.assertGreaterEqual(twice["goodput"], 0.9 * CAPACITY)
+                self.assertLessEqual(twice["p99_ms"], 3 * unloaded["p99_ms"])
+                self.assertLess(twice["refused_p99_ms"], 5)
+                self.assertGreater(twice["refused"], 0.4 * twice["asked"])
+                self.assertEqual(twice["failed"], 0)
+
+    def test_a_burst_is_served_whole(self):
+        caller = self.caller()
+        for i in range(600):
+            caller.ask("sql.query" if i % 2 else "sql.execute", self.read(0.002) if i % 2 else self.write())
+        self.assertEqual({a.name for a in caller.wait(60)}, {None})
+
+    def test_what_would_be_too_late_is_refused_at_once_and_another_caller_has_his_turn(self):
+        for kind, (method, statement, options) in self.kinds.items():
+            with self.subTest(kind):
+                greedy, other = self.caller(), self.caller()
+                alone = statistics.median(other.call(method, statement, [], options()).took for _ in range(10))
+                for _ in range(300):
+                    greedy.ask(method, statement, [], options())
+                wait_for(lambda: (greedy.take(), len(greedy.answers) > 20)[1], "some of them being served")
+                began = time.monotonic()
+                greedy.ask(method, statement, [], {**options(), "timeout_ms": 100})
+                last = b"%032d" % greedy.sent
+                wait_for(lambda: (greedy.take(), last not in greedy.began)[1], "the refusal")
+                self.assertLess(time.monotonic() - began, 0.05)
+                refused = [a.value for a in greedy.answers if a.name == OVERLOADED]
+                self.assertEqual(len(refused), 1)
+                self.assertRegex(refused[0], r"before its turn; it has not run.*\(retry_after_ms=\d+\)$")
+                turns = [other.call(method, statement, [], {**options(), "timeout_ms": 1000}) for _ in range(10)]
+                self.assertEqual({a.name for a in turns}, {None})
+                self.assertTrue(greedy.began, "the greedy one's calls were over before")
+                took = statistics.median(a.took for a in turns)
+                self.assertLess(took, 4 * alone + 0.01, f"{took * 1000:.0f} ms beside 300 calls, {alone * 1000:.0f} ms alone")
+                self.assertEqual({a.name for a in greedy.wait(60)}, {None, OVERLOADED})
+
+    def test_a_long_read_holds_up_no_other(self):
+        patient, quick = self.caller(), self.caller()
+        for _ in range(LINKS - 1):
+            patient.ask("sql.query", self.read(3))
+        for _ in range(200):
+            quick.ask("sql.query", "SELECT 1")
+        self.assertEqual({a.name for a in quick.wait()}, {None})
+        took = sorted(quick.call("sql.query", "SELECT 1").took for _ in range(200))
+        self.assertEqual(len(patient.began), LINKS - 1, "the long ones were over before")
+        self.assertLess(took[-1], 1)
+        self.assertLess(took[100], 0.05)
+        self.assertEqual({a.name for a in patient.wait()}, {None})
+
+
+class OnMariaDB(OnPostgres):
+    server = MariaDB
+
+    def read(self, seconds=CALL_S):
+        return f"SELECT SLEEP({seconds})"
+
+    def write(self):
+        return f"INSERT INTO slow SELECT 1, 1 FROM DUAL WHERE SLEEP({CALL_S}) = 1"
+
+
+if __name__ == "__main__":
+    unittest.main()
