@@ -27,8 +27,11 @@ class OnPostgres(unittest.TestCase):
     def read(self, seconds=CALL_S):
         return f"SELECT pg_sleep({seconds})"
 
-    def write(self):
-        return f"UPDATE slow SET n = n + 1 WHERE id = 0 AND pg_sleep({CALL_S}) IS NULL"  # it changes no row, so that none waits for another
+    def write(self, seconds=CALL_S):
+        return f"UPDATE slow SET n = n + 1 WHERE id = 0 AND pg_sleep({seconds}) IS NULL"  # it changes no row, so that none waits for another
+
+    def running(self):
+        return int(self.cluster.sql(0, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(20)%' AND state = 'active' AND pid <> pg_backend_pid()"))
 
     @classmethod
     def setUpClass(cls):
@@ -39,9 +42,9 @@ class OnPostgres(unittest.TestCase):
             g.sql.execute("CREATE TABLE slow(id int PRIMARY KEY, n int)")
             g.sql.execute("INSERT INTO slow VALUES (0, 0)")
 
-    def setUp(self):
-        self.kinds = {"reads": ("sql.query", self.read(), lambda: {}), "writes": ("sql.execute", self.write(), lambda: {}),
-                      "writes with a key": ("sql.execute", self.write(), lambda: {"key": os.urandom(16).hex()})}
+    def kinds(self, seconds=CALL_S):
+        return {"reads": ("sql.query", self.read(seconds), lambda: {}), "writes": ("sql.execute", self.write(seconds), lambda: {}),
+                "writes with a key": ("sql.execute", self.write(seconds), lambda: {"key": os.urandom(16).hex()})}.items()
 
     def caller(self):
         return self.enterContext(Caller(self.gateway))
@@ -67,7 +70,7 @@ class OnPostgres(unittest.TestCase):
         self.assertEqual({a.name for a in caller.wait(60)}, {None})
 
     def test_what_would_be_too_late_is_refused_at_once_and_another_caller_has_his_turn(self):
-        for kind, (method, statement, options) in self.kinds.items():
+        for kind, (method, statement, options) in self.kinds():
             with self.subTest(kind):
                 greedy, other = self.caller(), self.caller()
                 alone = statistics.median(other.call(method, statement, [], options()).took for _ in range(10))
@@ -102,6 +105,33 @@ class OnPostgres(unittest.TestCase):
         self.assertLess(took[100], 0.05)
         self.assertEqual({a.name for a in patient.wait()}, {None})
 
+    def test_what_runs_beyond_its_time_is_stopped_and_takes_nobody_s_connection(self):
+        for kind, (method, statement, options) in self.kinds(20):
+            with self.subTest(kind):
+                greedy, other = self.caller(), self.caller()
+                for _ in range(3 * LINKS):
+                    greedy.ask(method, statement, [], {**options(), "timeout_ms": 300})
+                self.assertLessEqual({a.name for a in greedy.wait(2)}, {"TimeoutExpired", "OutcomeUnknown"})
+                quick = other.call(method, "SELECT 1", [], {**options(), "timeout_ms": 5000})
+                self.assertIsNone(quick.name, quick)
+                self.assertLess(quick.took, 2)
+                wait_for(lambda: self.running() == 0, "the server to stop them", seconds=5)
+                node, = other.call("sql.topology").value["nodes"]
+                self.assertEqual((node["state"], node["ejections"]), ("up", 0), node)
+
+    def test_a_statement_ends_with_the_time_of_its_transaction_and_the_transaction_with_its_statement_s(self):
+        caller = self.caller()
+        for of_transaction, of_statement, name, words in ((500, 10_000, "UnavailableError", "the transaction's time was up"), (10_000, 500, "TimeoutExpired", "the transaction is rolled back")):
+            tx = caller.call("sql.begin", {"timeout_ms": of_transaction}).value
+            caller.call("sql.execute", "UPDATE slow SET n = 99 WHERE id = 0", [], {"tx": tx})
+            late = caller.call("sql.execute", self.write(20), [], {"tx": tx, "timeout_ms": of_statement})
+            self.assertEqual(late.name, name, late)
+            self.assertIn(words, late.value)
+            self.assertLess(late.took, 2)
+            self.assertIn("no open transaction", caller.call("sql.commit", tx).value)
+            wait_for(lambda: self.running() == 0, "the server to stop it", seconds=5)
+            wait_for(lambda: caller.call("sql.query", "SELECT n FROM slow WHERE id = 0").value["rows"] == [[0]], "the rollback")
+
 
 class OnMariaDB(OnPostgres):
     server = MariaDB
@@ -109,8 +139,11 @@ class OnMariaDB(OnPostgres):
     def read(self, seconds=CALL_S):
         return f"SELECT SLEEP({seconds})"
 
-    def write(self):
-        return f"INSERT INTO slow SELECT 1, 1 FROM DUAL WHERE SLEEP({CALL_S}) = 1"
+    def write(self, seconds=CALL_S):
+        return f"INSERT INTO slow SELECT 1, 1 FROM DUAL WHERE SLEEP({seconds}) = 1"
+
+    def running(self):
+        return int(self.cluster.sql(0, "SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User sleep'"))
 
 
 if __name__ == "__main__":

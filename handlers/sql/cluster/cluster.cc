@@ -267,13 +267,16 @@ void Cluster::sweep() {
   for (const JobPtr& job : all) {
     if (job->answered) continue;
     if (now >= job->deadline) {
+      const auto transaction = transaction_of(*job);
+      const bool runs = transaction && transaction->busy;
       if (job->outcome)
         answer(job, std::move(*job->outcome));
       else if (job->may_have_run)
         answer(job, Fault(Fault::Kind::outcome_unknown, "the primary did not answer in time: the write may have happened or not; repeat it with the option 'key' to have it once"));
       else
         answer(job, Fault(Fault::Kind::deadline_exceeded, "the database " + settings_.name + " did not answer within " +
-                                                              std::to_string(std::chrono::duration_cast<milliseconds>(job->deadline - job->arrived).count()) + " ms (timeout_ms)"));
+                                                              std::to_string(std::chrono::duration_cast<milliseconds>(job->deadline - job->arrived).count()) + " ms (timeout_ms)" + (runs ? ", and the transaction is rolled back" : "")));
+      if (runs) end_late(job->work.options.tx, "the time of a statement in it was up");
     } else if (job->parked && now - job->arrived >= settings_.failover) {
       std::string nodes;
       for (const auto& node : nodes_) nodes += (nodes.empty() ? "" : "; ") + node->name() + ": " + (node->trouble().empty() ? (node.get() == primary() ? "the primary" : node->report().primary ? "a primary that is out of date" : "a replica") : node->trouble());

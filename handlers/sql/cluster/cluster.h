@@ -174,6 +174,7 @@ class Cluster final : public Backend {
   void run_in_transaction(const JobPtr&);
   void end_transaction(const JobPtr&, bool commit);
   void forget_transaction(const std::string& handle);
+  void end_late(const std::string& handle, const std::string& why);
 
   std::unique_ptr<Engine> engine_;
   const Settings settings_;

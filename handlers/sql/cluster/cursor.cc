@@ -76,9 +76,7 @@ class CursorSource final : public Source {
     }
     // A server that hangs must not hold a reader for ever.
     held->late = std::make_unique<Timer>(held->home);
-    held->late->start(held->limit, [lease = held->lease] {
-      if (Link* link = lease->link()) link->cut("the next rows of the cursor did not come in time");
-    });
+    held->late->start(held->limit, [lease = held->lease] { lease->stop("the next rows of the cursor did not come in time"); });
     link->fetch(most, [held, answer, head = std::move(head)](std::variant<Link::Chunk, Failure> fetched) mutable {
       held->busy = false;
       held->late.reset();

@@ -85,6 +85,11 @@ class Link {
   virtual std::size_t in_flight() const noexcept = 0;
   virtual void send(Trip) = 0;
 
+  // The deadline of the trip that the server runs now; kNoDeadline: it has none, or nothing runs.
+  virtual Deadline due() const noexcept = 0;
+  // What stops this connection's statement, run on another; nullopt: the server notices by itself, within a second, that it was closed.
+  virtual std::optional<Statement> killer() const { return std::nullopt; }
+
   // A read in parts, on a lease with nothing else in flight. `open` answers the column names; `fetch` up to `most` rows, `end` when none
   // follow. Closing the cursor: destroy the link, or close_cursor() to give it back clean.
   struct Chunk {

@@ -31,7 +31,7 @@ void Health::call_sent() noexcept {
 }
 
 void Health::call_ended(bool ok, double ms, double others_ms, Clock::time_point now) noexcept {
-  if (ok) latency_ms_ = latency_ms_ == 0 ? ms : latency_ms_ * 0.9 + ms * 0.1;
+  if (ok) latency_ms_ = latency_ms_ == 0 ? ms : latency_ms_ * 0.9 + 0.1 * std::min(ms, std::max(limits_.slow_from_ms, limits_.slow_factor * latency_ms_));
   const bool slow = ok && others_ms > 0 && latency_ms_ > limits_.slow_from_ms && latency_ms_ > limits_.slow_factor * others_ms;
   if (state_ == State::trial) {
     trying_ = false;

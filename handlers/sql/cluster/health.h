@@ -28,7 +28,9 @@ class Health {
   void silent() noexcept;                            // a probe was not answered in time
   void no_connection(Clock::time_point now) noexcept;  // for calls, though it answers probes
   void call_sent() noexcept;
+  // One that took far longer than the others is an outlier; many are a change.
   void call_ended(bool ok, double ms, double others_ms, Clock::time_point now) noexcept;
+  void call_given_up() noexcept { trying_ = false; }  // by us, for what it was
 
   double latency_ms() const noexcept { return latency_ms_; }
   int ejections() const noexcept { return ejections_; }

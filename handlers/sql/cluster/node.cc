@@ -42,6 +42,9 @@ struct Node::Held {
   // Answers that one reading brought are told of together: the first of them took the time of all.
   Clock::duration took{};
   std::size_t calls = 0;
+  std::size_t proven = 0;  // answers since it was idle
+  Deadline due{};          // the last of those that were sent since nothing was in flight
+  bool stopped = false;    // by us: what is lost with it tells nothing of the server
   Lease* holder = nullptr;
 };
 
@@ -119,6 +122,7 @@ void Node::dial(Link::Use use) {
 // The Link may be the one that is telling us: it is destroyed on a later turn.
 void Node::drop(Held& held) {
   if (std::exchange(held.dropped, true)) return;
+  kill(held);
   if (held.holder) held.holder->held_ = nullptr;
   for (Links& links : links_) {
     auto at = std::ranges::find_if(links, [&](const auto& one) { return one.get() == &held; });
@@ -131,6 +135,24 @@ void Node::drop(Held& held) {
   }
 }
 
+// At the server: some go on with what they do when nobody is there to be told.
+void Node::kill(const Held& held) {
+  if (!held.open || held.link->in_flight() == 0) return;
+  auto statement = held.link->killer();
+  if (!statement) return;
+  Trip trip;
+  trip.statements.push_back(std::move(*statement));
+  trip.own = true;
+  trip.done = [](Trip::Arrived) {};  // it may be over by itself
+  send(Link::Use::read, std::move(trip));
+}
+
+void Node::stop(Held& held, const std::string& why) {
+  held.stopped = true;
+  kill(held);
+  held.link->cut(name() + ": " + why);
+}
+
 void Node::saw(const Position& at, Clock::time_point now) {
   if (at.empty()) return;
   raise(at_, at);
@@ -141,7 +163,7 @@ void Node::saw(const Position& at, Clock::time_point now) {
 bool Node::busy(const Held& held, Clock::duration each) const {
   const std::size_t before = held.link->in_flight();
   if (before == 0) return false;
-  return static_cast<std::int64_t>(before) * each > limits_.pipelined + way_ || loop_.now() - held.progress > limits_.stalled + way_;
+  return before >= limits_.unproven + 2 * held.proven || static_cast<std::int64_t>(before) * each > limits_.pipelined + way_ || loop_.now() - held.progress > limits_.stalled + way_;
 }
 
 // Reads gain from company in one pipeline: they share no more connections than keep the wait there short.
@@ -257,7 +279,12 @@ void Node::pump(Link::Use use) {
 }
 
 void Node::dispatch(Held& held, Link::Use use, Trip trip) {
-  if (held.link->in_flight() == 0) held.progress = loop_.now();
+  if (held.link->in_flight() == 0) {
+    if (loop_.now() - held.progress > limits_.stalled) held.proven = 0;
+    held.progress = loop_.now();
+    held.due = {};
+  }
+  held.due = std::max(held.due, trip.deadline);
   ++in_flight_;
   ++calls_[static_cast<std::size_t>(use)];
   const bool counts = use == Link::Use::read;
@@ -268,8 +295,11 @@ void Node::dispatch(Held& held, Link::Use use, Trip trip) {
     const auto* failure = std::get_if<Failure>(&arrived);
     if (!failure || failure->kind != Failure::Kind::lost) answered(held, use, sent);
     held.progress = loop_.now();
+    ++held.proven;
     if (auto* answer = std::get_if<Trip::Answer>(&arrived)) answer->sent = sent;
-    if (counts) {
+    if (counts && held.stopped) {
+      health_.call_given_up();
+    } else if (counts) {
       const bool ok = !failure || failure->kind == Failure::Kind::statement || failure->kind == Failure::Kind::refused;
       health_.call_ended(ok, std::chrono::duration<double, std::milli>(Clock::now() - sent).count(), events_.others_ms(*this), loop_.now());
     }
@@ -299,6 +329,10 @@ void Node::lease(std::uint64_t party, Deadline deadline, Leased leased) {
 
 Link* Node::Lease::link() noexcept { return held_ && !node_alive_.expired() && !held_->dropped ? held_->link.get() : nullptr; }
 
+void Node::Lease::stop(const std::string& why) {
+  if (link()) node_.stop(*held_, why);
+}
+
 void Node::Lease::give(bool clean) {
   Held* held = std::exchange(held_, nullptr);
   if (!held || node_alive_.expired()) return;
@@ -314,12 +348,17 @@ void Node::Lease::give(bool clean) {
 void Node::sweep(milliseconds longest) {
   const std::weak_ptr alive(alive_);
   for (const auto use : {Link::Use::read, Link::Use::write}) {
-    std::vector<Held*> stuck;
-    for (auto& held : links(use))
-      if (held->open && held->link->in_flight() > 0 && loop_.now() - held->progress > longest) stuck.push_back(held.get());
-    for (Held* held : stuck) {
+    std::vector<Held*> late;
+    for (auto& held : links(use)) {
+      if (!held->open || held->link->in_flight() == 0) continue;
+      // Reads that wait behind it are asked again elsewhere. Of writes nobody would know whether they have happened: they are waited for.
+      const Deadline due = use == Link::Use::read ? held->link->due() : held->due;
+      const bool overdue = due != kNoDeadline && loop_.now() - due > limits_.overdue;
+      if (overdue || loop_.now() - held->progress > longest) late.push_back(held.get());
+    }
+    for (Held* held : late) {
       if (alive.expired()) return;
-      if (!held->dropped) held->link->cut(name() + ": a statement ran for more than " + std::to_string(longest.count()) + " ms");
+      if (!held->dropped) stop(*held, "a statement ran for longer than its call had time");
     }
     if (!alive.expired() && !line(use).empty()) pump(use);
   }

@@ -26,6 +26,8 @@ struct NodeLimits {
   // way there and back, by what a call takes
   std::chrono::microseconds pipelined{2000};
   std::chrono::milliseconds redial{500};  // after a connection that failed beside others, of its kind
+  std::size_t unproven = 4;  // no more are sent, beyond twice as many as were answered since it was idle: what comes in a burst may all be slow
+  std::chrono::milliseconds overdue{250};  // a statement whose time is up for so long is stopped, and its connection with it
   std::chrono::milliseconds stalled{10};  // a connection without an answer for so long, beyond that way, runs something long: it gets no more
   Health::Limits health;
 };
@@ -73,8 +75,8 @@ class Node {
   // Closes connections, those for reads alone or all: what was under way ends as lost, what waited was not sent.
   void cut(const std::string& why, bool reads_alone);
 
-  // To be called now and then. Closes the shared connections on which nothing came back for so long: whoever waited there has gone, and a
-  // server that is told so stops what it does. Those who wait are sent where there is room by now, or told that their time is up.
+  // To be called now and then. Statements whose time is up are stopped, and those of shared connections on which nothing came back for so
+  // long. Those who wait are sent where there is room by now, or told that their time is up.
   void sweep(std::chrono::milliseconds longest);
 
   void look_soon();  // probes now, when nothing is under way
@@ -113,6 +115,8 @@ class Node {
   void dial(Link::Use);
   void opened(Held&, std::optional<Failure>);
   void drop(Held&);
+  void kill(const Held&);
+  void stop(Held&, const std::string& why);
   Held* pick(Link::Use, bool& dial_more);
   Held* reach(Link::Use);
   void pump(Link::Use);
@@ -167,6 +171,8 @@ class Node::Lease {
   // nullptr: the connection is gone.
   Link* link() noexcept;
   void give(bool clean);
+  // Ends what runs on it, as lost, and the connection.
+  void stop(const std::string& why);
 
  private:
   friend class Node;

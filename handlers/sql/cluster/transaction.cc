@@ -50,7 +50,7 @@ void Cluster::begin_on(const JobPtr& job, Node& node) {
       if (auto fault = above_share(*job)) return answer(job, std::move(*fault));  // of many that began at once
       auto transaction = std::make_shared<Transaction>(std::move(job->lease), job->work.options.caller, home_);
       const std::string handle = new_handle();
-      transaction->late.start(job->transaction_life, [this, handle] { forget_transaction(handle); });
+      transaction->late.start(job->transaction_life, [this, handle] { end_late(handle, "the transaction's time was up"); });
       transactions_.emplace(handle, std::move(transaction));
       Result result;
       result.token = handle;
@@ -62,6 +62,15 @@ void Cluster::begin_on(const JobPtr& job, Node& node) {
 
 // The connection is closed, which rolls back whatever it was at.
 void Cluster::forget_transaction(const std::string& handle) { transactions_.erase(handle); }
+
+// A statement that still runs is stopped: it holds on to the transaction.
+void Cluster::end_late(const std::string& handle, const std::string& why) {
+  const auto found = transactions_.find(handle);
+  if (found == transactions_.end()) return;
+  const auto transaction = found->second;
+  transactions_.erase(found);
+  transaction->lease->stop(why);
+}
 
 std::shared_ptr<Cluster::Transaction> Cluster::transaction_of(const Job& job) const {
   auto found = transactions_.find(job.work.options.tx);

@@ -27,6 +27,8 @@ class MariaLink final : public cluster::Link, private Session::Owner {
   std::size_t room() const noexcept override { return state_ == State::open && !busy() ? 1 : 0; }
   std::size_t in_flight() const noexcept override { return busy() ? 1 : 0; }
   void send(Trip) override;
+  Deadline due() const noexcept override { return flight_ ? flight_->trip.deadline : kNoDeadline; }
+  std::optional<Statement> killer() const override { return Statement{"KILL ?", Value::Array{session_->id()}}; }
   void open_cursor(Statement, UniqueFunction<void(std::variant<std::vector<std::string>, Failure>)> done) override;
   void fetch(std::size_t most, UniqueFunction<void(std::variant<Chunk, Failure>)> done) override;
   void close_cursor(UniqueFunction<void(bool clean)> done) override;

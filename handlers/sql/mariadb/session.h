@@ -46,6 +46,7 @@ class Session final : private Loop::Watcher {
   MYSQL* mysql() noexcept { return mysql_; }
   MYSQL_RES* take_stored() noexcept { return std::exchange(stored_, nullptr); }  // of Call::store: the taker frees it
 
+  std::int64_t id() const noexcept { return static_cast<std::int64_t>(::mysql_thread_id(mysql_)); }  // at the server
   bool in_transaction() const noexcept { return (mysql_->server_status & SERVER_STATUS_IN_TRANS) != 0; }
   std::string last_gtid() const;  // that came with the last answer; "" when none did
   void expect_silence(bool);      // while no call runs; rows of an answer may lie there otherwise. What is said nevertheless: hung_up()

@@ -31,6 +31,7 @@ class PgLink final : public cluster::Link, private Loop::Watcher, private Loop::
   std::size_t room() const noexcept override;
   std::size_t in_flight() const noexcept override { return flights_.size(); }
   void send(Trip) override;
+  Deadline due() const noexcept override { return flights_.empty() ? kNoDeadline : flights_.front()->trip.deadline; }
   void open_cursor(Statement, UniqueFunction<void(std::variant<std::vector<std::string>, Failure>)> done) override;
   void fetch(std::size_t most, UniqueFunction<void(std::variant<Chunk, Failure>)> done) override;
   void close_cursor(UniqueFunction<void(bool clean)> done) override;
