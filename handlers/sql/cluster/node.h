@@ -24,11 +24,11 @@ struct NodeLimits {
   std::chrono::milliseconds probe_every{100};
   // Calls that are sent wait in one pipeline, where nobody's turn comes earlier for being another's: so only for so long, beyond the
   // way there and back, by what a call takes
-  std::chrono::microseconds pipelined{2000};
-  std::chrono::milliseconds redial{500};  // after a connection that failed beside others, of its kind
-  std::size_t unproven = 4;  // no more are sent, beyond twice as many as were answered since it was idle: what comes in a burst may all be slow
+  std::chrono::microseconds pipelined{4000};
+  std::size_t unproven = 4;  // nor more than these and twice as many as were answered since it was idle: what comes in a burst may all be slow
+  std::chrono::milliseconds stalled{10};   // a connection without an answer for so long, beyond that way, runs something long: it gets no more
   std::chrono::milliseconds overdue{250};  // a statement whose time is up for so long is stopped, and its connection with it
-  std::chrono::milliseconds stalled{10};  // a connection without an answer for so long, beyond that way, runs something long: it gets no more
+  std::chrono::milliseconds redial{500};   // after a connection that failed beside others, of its kind
   Health::Limits health;
 };
 
@@ -97,7 +97,7 @@ class Node {
     std::string_view who;  // for messages
     Clock::time_point dial_after{};  // the server would take no more a moment ago
 
-    Line(std::string_view who, std::size_t links, const NodeLimits& limits) : shedder({limits.waiting, limits.queue_target}, links), who(who) {}
+    Line(std::string_view what, std::size_t links, const NodeLimits& limits) : shedder({limits.waiting, limits.queue_target}, links), who(what) {}
     bool empty() const noexcept { return queue.empty(); }
     std::size_t size() const noexcept { return queue.size(); }
     // nullopt: it may wait.
