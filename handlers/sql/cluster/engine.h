@@ -65,6 +65,7 @@ struct Trip {
     Clock::time_point sent{};  // to the server, after it waited in a Node's line; none: it waited in none
   };
   using Arrived = std::variant<Answer, Failure>;
+  UniqueFunction<void()> sending;      // told, where anybody asks, just before it goes out
   UniqueFunction<void(Arrived)> done;  // once, on the loop, never from within send()
 };
 

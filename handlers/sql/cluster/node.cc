@@ -285,6 +285,7 @@ void Node::dispatch(Held& held, Link::Use use, Trip trip) {
     held.due = {};
   }
   held.due = std::max(held.due, trip.deadline);
+  if (trip.sending) trip.sending();
   ++in_flight_;
   ++calls_[static_cast<std::size_t>(use)];
   const bool counts = use == Link::Use::read;

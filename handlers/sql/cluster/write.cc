@@ -29,7 +29,7 @@ void Cluster::write(const JobPtr& job) {
   trip.own = job->work.options.own;
   trip.read_committed = job->work.options.read_committed;
   trip.done = [this, job, node](Trip::Arrived arrived) { sent_write(job, *node, std::move(arrived)); };
-  job->may_have_run = job->verdict.kind != Class::read;  // until the server says otherwise
+  trip.sending = [job] { job->may_have_run = job->verdict.kind != Class::read; };  // until the server says otherwise
   job->opaque ? send_alone(job, *node, std::move(trip)) : node->send(Link::Use::write, std::move(trip));
 }
 
@@ -42,6 +42,7 @@ void Cluster::send_alone(const JobPtr& job, Node& node, Trip trip) {
     job->lease = std::move(std::get<std::shared_ptr<Node::Lease>>(leased));  // closed when the call is answered
     Link* link = job->lease->link();
     if (!link) return write_failed(job, node, {Failure::Kind::lost, Fault(Fault::Kind::unavailable, "the connection ended"), false});
+    shared->sending();
     link->send(std::move(*shared));
   });
 }
