@@ -166,11 +166,10 @@ bool Node::busy(const Held& held, Clock::duration each) const {
   return before >= limits_.unproven + 2 * held.proven || static_cast<std::int64_t>(before) * each > limits_.pipelined + way_ || loop_.now() - held.progress > limits_.stalled + way_;
 }
 
-// Reads gain from company in one pipeline: they share no more connections than keep the wait there short.
-std::size_t Node::shared_by_reads(Clock::duration each) {
-  std::size_t all = 1;
-  for (const auto& held : links(Link::Use::read)) all += held->open ? held->link->in_flight() : 0;
-  return 1 + static_cast<std::size_t>(static_cast<std::int64_t>(all) * each / limits_.pipelined);
+// Reads gain from company in one pipeline: they share no more connections than keep the wait there short, evenly.
+std::size_t Node::shared_by_reads(Clock::duration each) const {
+  const std::size_t all = reads_in_flight_ + 1;
+  return 1 + std::max((all - 1) / limits_.company, static_cast<std::size_t>(static_cast<std::int64_t>(all) * each / limits_.pipelined));
 }
 
 // The best connection now; `dial_more` when another would help.
@@ -289,10 +288,12 @@ void Node::dispatch(Held& held, Link::Use use, Trip trip) {
   ++in_flight_;
   ++calls_[static_cast<std::size_t>(use)];
   const bool counts = use == Link::Use::read;
+  reads_in_flight_ += counts;
   if (counts) health_.call_sent();
   trip.done = [this, &held, use, counts, sent = loop_.now(), alive = std::weak_ptr(alive_), done = std::move(trip.done)](Trip::Arrived arrived) mutable {
     if (alive.expired()) return;
     --in_flight_;
+    reads_in_flight_ -= counts;
     const auto* failure = std::get_if<Failure>(&arrived);
     if (!failure || failure->kind != Failure::Kind::lost) answered(held, use, sent);
     held.progress = loop_.now();

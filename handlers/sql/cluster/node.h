@@ -25,6 +25,7 @@ struct NodeLimits {
   // Calls that are sent wait in one pipeline, where nobody's turn comes earlier for being another's: so only for so long, beyond the
   // way there and back, by what a call takes
   std::chrono::microseconds pipelined{4000};
+  std::size_t company = 32;  // reads on one connection, before they share another that is open
   std::size_t unproven = 4;  // nor more than these and twice as many as were answered since it was idle: what comes in a burst may all be slow
   std::chrono::milliseconds stalled{10};   // a connection without an answer for so long, beyond that way, runs something long: it gets no more
   std::chrono::milliseconds overdue{250};  // a statement whose time is up for so long is stopped, and its connection with it
@@ -121,7 +122,7 @@ class Node {
   Held* reach(Link::Use);
   void pump(Link::Use);
   bool busy(const Held&, Clock::duration each) const;
-  std::size_t shared_by_reads(Clock::duration each);
+  std::size_t shared_by_reads(Clock::duration each) const;
   void dispatch(Held&, Link::Use, Trip);
   void answered(Held&, Link::Use, Clock::time_point sent);
   void probe();
@@ -150,7 +151,7 @@ class Node {
   std::array<Line<Trip>, 2> lines_;  // for reads, for writes
   Line<Leased> lease_line_;
   std::array<std::uint64_t, 4> calls_{};
-  std::size_t in_flight_ = 0;
+  std::size_t in_flight_ = 0, reads_in_flight_ = 0;
   bool probing_ = false;
   Clock::time_point probe_sent_{};
   Clock::duration way_{};  // there and back: the quickest probe since it came up
