@@ -106,6 +106,17 @@ class OnPostgres(unittest.TestCase):
         self.assertLess(took[100], 0.05)
         self.assertEqual({a.name for a in patient.wait()}, {None})
 
+    def test_a_burst_of_slow_calls_holds_up_another_caller_for_his_turn_alone(self):
+        with Gateway(config=f'[database.main]\nurl = "{self.cluster.url()}"\nread_links = 2\n') as gateway, Caller(gateway) as greedy, Caller(gateway) as other:
+            other.call("sql.query", "SELECT 1")
+            for _ in range(30):
+                greedy.ask("sql.query", self.read(0.5))
+            first, *more = [other.call("sql.query", self.read(0.5)).took for _ in range(3)]
+            self.assertTrue(greedy.began, "the greedy one's calls were over before")
+            self.assertLess(first, 3)  # four of a burst are sent into each pipeline before it shows that they are slow
+            self.assertLess(statistics.median(more), 1.6, more)
+            greedy.wait()
+
     def test_what_runs_beyond_its_time_is_stopped_and_takes_nobody_s_connection(self):
         for kind, (method, statement, options) in self.kinds(20):
             with self.subTest(kind):

@@ -43,6 +43,7 @@ struct Node::Held {
   Clock::duration took{};
   std::size_t calls = 0;
   std::size_t proven = 0;  // answers since it was idle
+  bool slow = false;       // the last answers took so long that few fill a pipeline: until quick ones come it is given one call at a time
   Deadline due{};          // the last of those that were sent since nothing was in flight
   bool stopped = false;    // by us: what is lost with it tells nothing of the server
   Lease* holder = nullptr;
@@ -51,7 +52,7 @@ struct Node::Held {
 Node::Node(std::string name, std::string host, std::string port, Engine& engine, Loop& loop, Workers& workers, const NodeLimits& limits, Events events)
     : address_{std::move(name), std::move(host), "", std::move(port)},
       engine_(engine), loop_(loop), workers_(workers), limits_(limits), events_(std::move(events)), health_(limits.health),
-      lines_{Line<Trip>{"reads", limits.read_links, limits}, Line<Trip>{"writes", limits.write_links, limits}}, lease_line_("transactions and cursors", limits.leases, limits),
+      lines_{Line<Trip>{"reads", limits.read_links, limits}, Line<Trip>{"writes", limits.write_links, limits}}, lease_line_("transactions, cursors and writes with a key", limits.leases, limits),
       next_probe_(loop), probe_late_(loop), unconnected_(loop) {}
 
 Node::~Node() {
@@ -163,7 +164,7 @@ void Node::saw(const Position& at, Clock::time_point now) {
 bool Node::busy(const Held& held, Clock::duration each) const {
   const std::size_t before = held.link->in_flight();
   if (before == 0) return false;
-  return before >= limits_.unproven + 2 * held.proven || static_cast<std::int64_t>(before) * each > limits_.pipelined + way_ || loop_.now() - held.progress > limits_.stalled + way_;
+  return held.slow || before >= limits_.unproven + 2 * held.proven || static_cast<std::int64_t>(before) * each > limits_.pipelined + way_ || loop_.now() - held.progress > limits_.stalled + way_;
 }
 
 // Reads gain from company in one pipeline: they share no more connections than keep the wait there short, evenly.
@@ -321,6 +322,7 @@ void Node::answered(Held& held, Link::Use use, Clock::time_point sent) {
   }
   held.took += took;
   ++held.calls;
+  held.slow = held.took > static_cast<std::int64_t>(held.calls) * limits_.pipelined / static_cast<std::int64_t>(limits_.unproven);
 }
 
 void Node::lease(std::uint64_t party, Deadline deadline, Leased leased) {
