@@ -43,7 +43,7 @@ struct Node::Held {
   Clock::duration took{};
   std::size_t calls = 0;
   std::size_t proven = 0;  // answers since it was idle
-  bool slow = false;       // the last answers took so long that few fill a pipeline: until quick ones come it is given one call at a time
+  bool slow = false;       // the last answers took longer on average than a pipeline may hold: until quick ones come it is given one call at a time
   Deadline due{};          // the last of those that were sent since nothing was in flight
   bool stopped = false;    // by us: what is lost with it tells nothing of the server
   Lease* holder = nullptr;
@@ -322,7 +322,7 @@ void Node::answered(Held& held, Link::Use use, Clock::time_point sent) {
   }
   held.took += took;
   ++held.calls;
-  held.slow = held.took > static_cast<std::int64_t>(held.calls) * limits_.pipelined / static_cast<std::int64_t>(limits_.unproven);
+  held.slow = held.took > static_cast<std::int64_t>(held.calls) * limits_.pipelined;
 }
 
 void Node::lease(std::uint64_t party, Deadline deadline, Leased leased) {
