@@ -38,12 +38,7 @@ struct Node::Held {
   bool open = false;
   bool dropped = false;
   Timer late;  // while it connects
-  Clock::time_point progress{};  // when something last came back, or it was idle; until it is open: when it was dialled
-  // Answers that one reading brought are told of together: the first of them took the time of all.
-  Clock::duration took{};
-  std::size_t calls = 0;
-  std::size_t proven = 0;  // answers since it was idle
-  bool slow = false;       // the last answers took longer on average than a pipeline may hold: until quick ones come it is given one call at a time
+  Pipeline pipeline;
   Deadline due{};          // the last of those that were sent since nothing was in flight
   bool stopped = false;    // by us: what is lost with it tells nothing of the server
   Lease* holder = nullptr;
@@ -87,7 +82,7 @@ void Node::resolve(UniqueFunction<void()> then) {
 void Node::dial(Link::Use use) {
   auto held = std::make_unique<Held>(loop_);
   Held& ref = *held;
-  ref.progress = loop_.now();
+  ref.pipeline.moved(loop_.now());
   links(use).push_back(std::move(held));
   const std::weak_ptr alive(alive_);
   Engine::Events events;
@@ -106,7 +101,7 @@ void Node::dial(Link::Use use) {
       return use == Link::Use::read ? send_reads_elsewhere(why) : send_back(use, why);
     }
     ref.open = true;
-    ref.progress = loop_.now();
+    ref.pipeline.moved(loop_.now());
     if (use == Link::Use::probe) return probe();
     pump(use);
   };
@@ -160,43 +155,6 @@ void Node::saw(const Position& at, Clock::time_point now) {
   seen_at_ = now;
 }
 
-// Another call would wait there for too long.
-bool Node::busy(const Held& held, Clock::duration each) const {
-  const std::size_t before = held.link->in_flight();
-  if (before == 0) return false;
-  return held.slow || before >= limits_.unproven + 2 * held.proven || static_cast<std::int64_t>(before) * each > limits_.pipelined + way_ || loop_.now() - held.progress > limits_.stalled + way_;
-}
-
-// Reads gain from company in one pipeline: they share no more connections than keep the wait there short, evenly.
-std::size_t Node::shared_by_reads(Clock::duration each) const {
-  const std::size_t all = reads_in_flight_ + 1;
-  return 1 + std::max((all - 1) / limits_.company, static_cast<std::size_t>(static_cast<std::int64_t>(all) * each / limits_.pipelined));
-}
-
-// The best connection now; `dial_more` when another would help.
-Node::Held* Node::pick(Link::Use use, bool& dial_more) {
-  Held* best = nullptr;
-  bool connecting = false;
-  const bool reads = use == Link::Use::read;
-  const Clock::duration each = line(use).shedder.each();
-  std::size_t enough = reads ? shared_by_reads(each) : limits_.write_links;
-  for (auto& held : links(use)) {
-    if (!held->open) {
-      connecting |= loop_.now() - held->progress <= limits_.health.silent;  // another may be luckier than one that takes longer
-      continue;
-    }
-    if (held->link->room() == 0 || busy(*held, each)) continue;
-    if (!best || held->link->in_flight() < best->link->in_flight()) best = held.get();
-    if (--enough == 0) break;
-  }
-  const std::size_t most = reads ? limits_.read_links : limits_.write_links;
-  // A write is a commit: it waits for the disk, and connections wait side by side.
-  const bool wanted = reads ? !best : !best || best->link->in_flight() > 0;
-  dial_more = wanted && !connecting && links(use).size() < most && (links(use).empty() || loop_.now() >= line(use).dial_after);
-  if (!reads && best && best->link->in_flight() > 0 && (dial_more || connecting)) return nullptr;
-  return best;
-}
-
 template <class T>
 std::optional<Failure> Node::Line<T>::arrive(std::uint64_t party, Deadline deadline, Clock::time_point now, const std::string& node) {
   const auto verdict = shedder.arrive(queue, party, deadline, now);
@@ -241,10 +199,23 @@ void Node::send_back(Link::Use use, const std::string& why) {
 
 // A connection with room; when another would help, it is on its way.
 Node::Held* Node::reach(Link::Use use) {
-  bool dial_more = false;
-  Held* held = pick(use, dial_more);
-  if (dial_more) dial(use);
-  return held;
+  const bool reads = use == Link::Use::read;
+  const auto now = loop_.now();
+  const auto each = line(use).shedder.each();
+  auto& all = links(use);
+  lanes_.clear();
+  for (const auto& held : all) {
+    if (!held->open) {
+      lanes_.push_back({.coming = now - held->pipeline.progress() <= limits_.health.silent});
+      continue;
+    }
+    const std::size_t before = held->link->in_flight();
+    lanes_.push_back({.open = true, .full = held->link->room() == 0 || held->pipeline.full(before, each, way_, now, limits_.pipeline), .in_flight = before});
+  }
+  const bool may_dial = all.size() < (reads ? limits_.read_links : limits_.write_links) && (all.empty() || now >= line(use).dial_after);
+  const Choice choice = reads ? lane_for_read(lanes_, shared_lanes(reads_in_flight_ + 1, each, limits_.pipeline)) : lane_for_write(lanes_, may_dial);
+  if (choice.dial && may_dial) dial(use);
+  return choice.lane == kNoLane ? nullptr : all[static_cast<std::size_t>(choice.lane)].get();
 }
 
 void Node::pump(Link::Use use) {
@@ -279,11 +250,8 @@ void Node::pump(Link::Use use) {
 }
 
 void Node::dispatch(Held& held, Link::Use use, Trip trip) {
-  if (held.link->in_flight() == 0) {
-    if (loop_.now() - held.progress > limits_.stalled) held.proven = 0;
-    held.progress = loop_.now();
-    held.due = {};
-  }
+  held.pipeline.sends(held.link->in_flight(), loop_.now(), limits_.pipeline);
+  if (held.link->in_flight() == 0) held.due = {};
   held.due = std::max(held.due, trip.deadline);
   if (trip.sending) trip.sending();
   ++in_flight_;
@@ -296,9 +264,10 @@ void Node::dispatch(Held& held, Link::Use use, Trip trip) {
     --in_flight_;
     reads_in_flight_ -= counts;
     const auto* failure = std::get_if<Failure>(&arrived);
-    if (!failure || failure->kind != Failure::Kind::lost) answered(held, use, sent);
-    held.progress = loop_.now();
-    ++held.proven;
+    if (failure && failure->kind == Failure::Kind::lost)
+      held.pipeline.moved(loop_.now());
+    else if (const auto group = held.pipeline.answered(sent, loop_.now(), way_, limits_.pipeline); group.calls > 0)
+      line(use).shedder.end(group.took, group.calls);
     if (auto* answer = std::get_if<Trip::Answer>(&arrived)) answer->sent = sent;
     if (counts && held.stopped) {
       health_.call_given_up();
@@ -311,18 +280,6 @@ void Node::dispatch(Held& held, Link::Use use, Trip trip) {
     if (!line(use).empty()) pump(use);
   };
   held.link->send(std::move(trip));
-}
-
-// The server came to it when it had answered the one before, or when the way was behind it.
-void Node::answered(Held& held, Link::Use use, Clock::time_point sent) {
-  const auto took = held.progress > sent ? loop_.now() - held.progress : std::max<Clock::duration>(loop_.now() - sent - way_, {});
-  if (took > Clock::duration{} && held.calls > 0) {
-    line(use).shedder.end(held.took, std::exchange(held.calls, 0));
-    held.took = {};
-  }
-  held.took += took;
-  ++held.calls;
-  held.slow = held.took > static_cast<std::int64_t>(held.calls) * limits_.pipelined;
 }
 
 void Node::lease(std::uint64_t party, Deadline deadline, Leased leased) {
@@ -358,7 +315,7 @@ void Node::sweep(milliseconds longest) {
       // Reads that wait behind it are asked again elsewhere. Of writes nobody would know whether they have happened: they are waited for.
       const Deadline due = use == Link::Use::read ? held->link->due() : held->due;
       const bool overdue = due != kNoDeadline && loop_.now() - due > limits_.overdue;
-      if (overdue || loop_.now() - held->progress > longest) late.push_back(held.get());
+      if (overdue || loop_.now() - held->pipeline.progress() > longest) late.push_back(held.get());
     }
     for (Held* held : late) {
       if (alive.expired()) return;

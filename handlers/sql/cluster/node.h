@@ -2,11 +2,12 @@
 // Node: one server of a Cluster: its connections, a look at it ten times a second, and what that told. On the cluster's loop.
 
 #include <functional>
-#include <list>
 #include <string>
+#include <vector>
 
 #include "handlers/sql/cluster/engine.h"
 #include "handlers/sql/cluster/health.h"
+#include "handlers/sql/cluster/pipeline.h"
 #include "rpc/fair_queue.h"
 #include "rpc/loop.h"
 #include "rpc/shedder.h"
@@ -22,12 +23,7 @@ struct NodeLimits {
   std::chrono::milliseconds queue_target{5};  // of their wait: rpc/shedder.h
   std::chrono::milliseconds connect{3000};
   std::chrono::milliseconds probe_every{100};
-  // Calls that are sent wait in one pipeline, where nobody's turn comes earlier for being another's: so only for so long, beyond the
-  // way there and back, by what a call takes
-  std::chrono::microseconds pipelined{4000};
-  std::size_t company = 32;  // reads on one connection, before they share another that is open
-  std::size_t unproven = 4;  // nor more than these and twice as many as were answered since it was idle: what comes in a burst may all be slow
-  std::chrono::milliseconds stalled{10};   // a connection without an answer for so long, beyond that way, runs something long: it gets no more
+  PipelineLimits pipeline;
   std::chrono::milliseconds overdue{250};  // a statement whose time is up for so long is stopped, and its connection with it
   std::chrono::milliseconds redial{500};   // after a connection that failed beside others, of its kind
   Health::Limits health;
@@ -84,7 +80,7 @@ class Node {
 
  private:
   struct Held;  // a Link and what is known of it
-  using Links = std::list<std::unique_ptr<Held>>;
+  using Links = std::vector<std::unique_ptr<Held>>;
 
   // Those who wait for a connection of one kind.
   template <class T>
@@ -118,13 +114,9 @@ class Node {
   void drop(Held&);
   void kill(const Held&);
   void stop(Held&, const std::string& why);
-  Held* pick(Link::Use, bool& dial_more);
   Held* reach(Link::Use);
   void pump(Link::Use);
-  bool busy(const Held&, Clock::duration each) const;
-  std::size_t shared_by_reads(Clock::duration each) const;
   void dispatch(Held&, Link::Use, Trip);
-  void answered(Held&, Link::Use, Clock::time_point sent);
   void probe();
   void hangs();
   void probe_answered(std::variant<Report, Failure>);
@@ -148,6 +140,7 @@ class Node {
   std::string trouble_ = "not connected yet";
 
   std::array<Links, 4> links_;
+  std::vector<Lane> lanes_;          // of reach(), kept for its memory
   std::array<Line<Trip>, 2> lines_;  // for reads, for writes
   Line<Leased> lease_line_;
   std::array<std::uint64_t, 4> calls_{};
