@@ -31,7 +31,7 @@ class Snowflake {
   struct Taken {
     std::optional<Refusal> refusal;
     Block block;
-    bool low = false;  // the limit is near: have it extended
+    bool low = false;  // the limit is near, or the time has passed it: have it extended
   };
 
   // `now` in ticks; `ahead` is how many ticks an id may be ahead of it. With `leftovers`, what is left below the limit is given
@@ -42,15 +42,17 @@ class Snowflake {
       const std::int64_t limit = limit_.load(std::memory_order_acquire);  // after the word: see appoint()
       const auto next = static_cast<std::int64_t>(old >> layout_.worker_bits);
       std::int64_t first = std::max(next, now << layout_.sequence_bits);
+      bool late = false;
       if (first + count > limit << layout_.sequence_bits) {
         if (!leftovers || next + count > limit << layout_.sequence_bits) return {Refusal::mark, {}, true};
         first = next;
+        late = true;
       }
       const std::int64_t end = first + count;
       if ((end - 1) >> layout_.sequence_bits > now + ahead) return {Refusal::ahead, {}, false};
       const std::uint64_t worker = old & ((std::uint64_t{1} << layout_.worker_bits) - 1);
       if (word_.compare_exchange_weak(old, static_cast<std::uint64_t>(end) << layout_.worker_bits | worker, std::memory_order_acq_rel, std::memory_order_acquire))
-        return {std::nullopt, {first, static_cast<std::int64_t>(worker), count}, end >> layout_.sequence_bits >= low_.load(std::memory_order_relaxed)};
+        return {std::nullopt, {first, static_cast<std::int64_t>(worker), count}, late || end >> layout_.sequence_bits >= low_.load(std::memory_order_relaxed)};
     }
   }
 

@@ -63,6 +63,7 @@ TEST(Snowflake, GivesLeftoversOnlyWhenAsked) {
   const auto taken = ids.take(1, kNow + 100, 250, true);
   ASSERT_FALSE(taken.refusal);
   EXPECT_EQ(ids.id(taken.block, 0), Layout{}.id(kNow, 0, 0));
+  EXPECT_TRUE(taken.low);
 }
 
 TEST(Snowflake, ANewWorkerStartsAboveAllThatWasGiven) {
