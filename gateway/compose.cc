@@ -81,7 +81,7 @@ Gateway::Gateway(config::Settings settings, std::vector<std::unique_ptr<Handler>
   const std::int64_t threads = settings_.threads > 0 ? settings_.threads : std::max<std::int64_t>(1, cores - 1);
   std::vector<Loop*> loops;
   for (std::int64_t i = 0; i < threads; ++i) loops.push_back(loops_.emplace_back(std::make_unique<Loop>()).get());
-  workers_ = std::make_unique<Workers>(static_cast<std::size_t>(settings_.workers), Shedder::Limits{settings_.workers_waiting, settings_.sqlite.writer.queue_target});
+  workers_ = std::make_unique<Workers>(static_cast<std::size_t>(settings_.workers), Shedder::Limits{settings_.workers_waiting, settings_.queue_target});
   databases_ = std::make_unique<Databases>(settings_, *loops_.front(), *workers_);
   id_stores_ = std::make_unique<IdStores>(settings_, *databases_, *loops_.front());
   lock_stores_ = std::make_unique<LockStores>(settings_, *databases_, *loops_.front());

@@ -25,6 +25,9 @@ using Hosts = std::vector<std::pair<std::string, std::string>>;  // and ports
 std::unique_ptr<sql::Backend> sqlite_at(const config::Settings& settings, const std::string& file, std::string secret) {
   sql::sqlite::Settings own = settings.sqlite;
   own.file = file;
+  own.writer.answer = settings.each.answer;
+  own.writer.longest_transaction = settings.each.longest_transaction;
+  own.writer.queue_target = settings.queue_target;
   // Opened before anything is put beside it: what is wrong with the file itself is told first.
   { const sql::sqlite::Connection first(file, sql::sqlite::Connection::Mode::writer); }
   own.secret = secret.empty() ? kept_secret(file + "-secret") : std::move(secret);
@@ -38,7 +41,7 @@ struct Opened {
 };
 
 // An engine is one line.
-Opened engine_at(const std::string& url, sql::cluster::AnswerLimits limits) {
+Opened engine_at(const std::string& url, sql::AnswerLimits limits) {
   if (url.starts_with("postgresql://") || url.starts_with("postgres://")) return {std::make_unique<sql::postgres::Postgres>(url, limits), sql::postgres::Postgres::hosts(url), url};
   if (url.starts_with("mariadb://")) {
     auto read = sql::mariadb::read_url(url);
@@ -49,7 +52,7 @@ Opened engine_at(const std::string& url, sql::cluster::AnswerLimits limits) {
   throw std::runtime_error("url '" + url.substr(0, url.find(':')) + ":...' names no engine; expected sqlite:FILE, postgresql://... or mariadb://...");
 }
 
-Opened engine_of(const std::string& url, sql::cluster::AnswerLimits limits) {
+Opened engine_of(const std::string& url, sql::AnswerLimits limits) {
   auto opened = engine_at(url, limits);
   if (opened.hosts.size() > 63) throw std::runtime_error("url names " + std::to_string(opened.hosts.size()) + " nodes; at most 63 are served");
   return opened;
@@ -77,10 +80,10 @@ std::unique_ptr<sql::Backend> open(const std::string& name, const config::Databa
   if (database.url.starts_with("sqlite:")) return sqlite_at(settings, database.url.substr(7), read_secret(database));
   sql::cluster::Settings own = database.cluster;
   own.name = name;
-  own.answer = {static_cast<std::int64_t>(settings.sqlite.writer.answer.rows), settings.sqlite.writer.answer.answer_bytes};
+  own.answer = settings.each.answer;
+  own.longest_transaction = settings.each.longest_transaction;
   own.node.waiting = own.waiting;
-  own.node.queue_target = settings.sqlite.writer.queue_target;
-  own.longest_transaction = settings.sqlite.writer.longest_transaction;
+  own.node.queue_target = settings.queue_target;
   own.secret = read_secret(database);
   own.split = sql::read_split(database.split).value_or(sql::Split{});
   auto opened = engine_of(database.url, own.answer);

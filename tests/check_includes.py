@@ -11,7 +11,7 @@ ALLOWED = [
     ("transports/xmlrpc/", ["rpc/", "transports/net/"]),
     ("transports/zerorpc/", ["rpc/", "transports/net/"]),
     ("handlers/sql/classify/", ["rpc/", "handlers/sql/backend.h"]),
-    ("handlers/sql/cluster/", ["rpc/", "handlers/sql/backend.h", "handlers/sql/handle.h", "handlers/sql/keys.h", "handlers/sql/position.h", "handlers/sql/token.h"]),
+    ("handlers/sql/cluster/", ["rpc/", "handlers/sql/answer_limits.h", "handlers/sql/backend.h", "handlers/sql/handle.h", "handlers/sql/keys.h", "handlers/sql/position.h", "handlers/sql/token.h"]),
     ("handlers/sql/postgres/", ["rpc/", "handlers/sql/backend.h", "handlers/sql/listener.h", "handlers/sql/classify/", "handlers/sql/cluster/"]),
     ("handlers/sql/mariadb/", ["rpc/", "handlers/sql/backend.h", "handlers/sql/json.h", "handlers/sql/classify/", "handlers/sql/cluster/"]),
     ("handlers/sql/sqlite/", ["rpc/", "handlers/sql/"]),

@@ -27,6 +27,12 @@ struct Database {
   sql::cluster::Settings cluster;
 };
 
+// What holds for each database, whichever engine it has.
+struct EachDatabase {
+  sql::AnswerLimits answer;
+  std::chrono::milliseconds longest_transaction{300'000};
+};
+
 struct Settings {
   std::map<std::string, Database> databases;
   std::string default_database = "main";
@@ -36,6 +42,7 @@ struct Settings {
   std::int64_t threads = 0;  // 0: a core less than there are, at least one
   std::int64_t workers = 2;
   std::size_t workers_waiting = 1000;
+  std::chrono::milliseconds queue_target{5};  // of every queue of calls: rpc/shedder.h
   std::int64_t drain_ms = 30'000;
   std::int64_t ready_ms = 0;  // between /ready saying no and the listeners' end
   bool probe = false;
@@ -46,6 +53,7 @@ struct Settings {
   xmlrpc::Options xmlrpc;
   zerorpc::Options zerorpc;
   sql::Sql::Limits sql;
+  EachDatabase each;
   sql::sqlite::Settings sqlite;
   lock::Limits lock;
   id::Limits id;

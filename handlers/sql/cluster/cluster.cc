@@ -275,7 +275,8 @@ void Cluster::sweep() {
         answer(job, Fault(Fault::Kind::outcome_unknown, "the primary did not answer in time: the write may have happened or not; repeat it with the option 'key' to have it once"));
       else
         answer(job, Fault(Fault::Kind::deadline_exceeded, "the database " + settings_.name + " did not answer within " +
-                                                              std::to_string(std::chrono::duration_cast<milliseconds>(job->deadline - job->arrived).count()) + " ms (timeout_ms)" + (runs ? ", and the transaction is rolled back" : "")));
+                                                              std::to_string(std::chrono::duration_cast<milliseconds>(job->deadline - job->arrived).count()) + " ms" + (runs ? ", and the transaction is rolled back" : "") +
+                                                              "; give it more (timeout_ms), or have it do less"));
       if (runs) end_late(job->work.options.tx, "the time of a statement in it was up");
     } else if (job->parked && now - job->arrived >= settings_.failover) {
       std::string nodes;

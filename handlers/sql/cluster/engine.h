@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "handlers/sql/answer_limits.h"
 #include "handlers/sql/backend.h"
 #include "handlers/sql/position.h"
 
@@ -37,11 +38,6 @@ struct Failure {
   bool writes = false;        // of `refused`: because it would have written, not because of what a replica cannot do
   bool of_node = false;       // of `refused`: by trouble of this node, it may be, not by what the statement is
   bool ended = false;         // of a held trip: the statement has ended the transaction, and what it and those before it did is kept
-};
-
-struct AnswerLimits {
-  std::int64_t rows = 100'000;
-  std::size_t bytes = 64 << 20;  // by footprint()
 };
 
 // One way to a server and back. All statements run in order; after the first failure none of the rest does.

@@ -74,7 +74,7 @@ std::vector<Mark> beginning_of(const Rows& events) {
 
 }  // namespace
 
-MariaDb::MariaDb(Login login, cluster::AnswerLimits limits) : login_(std::move(login)), limits_(limits) {
+MariaDb::MariaDb(Login login, AnswerLimits limits) : login_(std::move(login)), limits_(limits) {
   texts_.begin = kBegin;
   texts_.commit = kCommit;
   texts_.rollback = kRollback;

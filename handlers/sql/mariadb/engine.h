@@ -12,7 +12,7 @@ namespace sluice::sql::mariadb {
 
 class MariaDb final : public cluster::Engine {
  public:
-  MariaDb(Login, cluster::AnswerLimits);
+  MariaDb(Login, AnswerLimits);
 
   std::string_view dialect() const override { return "mariadb"; }
   bool origins_are_timelines() const noexcept override { return false; }
@@ -30,7 +30,7 @@ class MariaDb final : public cluster::Engine {
   void look_at_beginning(cluster::Link&, cluster::Report, Done);
 
   const Login login_;
-  const cluster::AnswerLimits limits_;
+  const AnswerLimits limits_;
   Views views_;
   std::string views_at_;  // the primary's position that they are of
   Statements statements_{views_};

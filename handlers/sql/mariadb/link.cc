@@ -31,7 +31,7 @@ std::vector<const char*> greeting(cluster::Link::Use use) {
 
 }  // namespace
 
-MariaLink::MariaLink(const Login& login, const cluster::Address& address, Use use, Loop& loop, Statements& statements, cluster::AnswerLimits limits,
+MariaLink::MariaLink(const Login& login, const cluster::Address& address, Use use, Loop& loop, Statements& statements, AnswerLimits limits,
                      cluster::Engine::Events events)
     : use_(use), loop_(loop), statements_(statements), limits_(limits), events_(std::move(events)) {
   session_.emplace(loop, static_cast<Session::Owner&>(*this), login, address, greeting(use_));
@@ -159,7 +159,7 @@ MariaLink::Step MariaLink::after(Step step) {
     case Step::skip:
       if (code == MYSQL_NO_DATA) return result_done();
       if (code != 0 && code != MYSQL_DATA_TRUNCATED) return failed(session_->error(statement_));
-      if (++flight_->skipped <= static_cast<std::size_t>(limits_.rows)) return Step::skip;
+      if (++flight_->skipped <= limits_.rows) return Step::skip;
       lost("the answer did not end");
       return Step::none;
     case Step::next:
@@ -236,9 +236,9 @@ MariaLink::Step MariaLink::executed() {
 
 MariaLink::Step MariaLink::row_came() {
   Rows& rows = flight_->answer.rows[flight_->at];
-  const auto limits = flight_->trip.own ? cluster::AnswerLimits() : limits_;
-  if (std::cmp_greater_equal(rows.rows.size(), limits.rows)) {
-    flight_->failure = Failure{Failure::Kind::statement, Fault(Fault::Kind::too_large, "the answer has more than " + std::to_string(limits.rows) + " rows (sql.answer_rows); use LIMIT, sql.open and sql.fetch, or sql.stream"), true};
+  const auto limits = flight_->trip.own ? AnswerLimits() : limits_;
+  if (rows.rows.size() >= limits.rows) {
+    flight_->failure = Failure{Failure::Kind::statement, limits.more_rows(), true};
   } else {
     try {
       Value row = columns_.row(statement_);
@@ -248,7 +248,7 @@ MariaLink::Step MariaLink::row_came() {
       flight_->failure = Failure{Failure::Kind::statement, Fault::out_of_memory(), true};
     }
     if (!flight_->failure && flight_->bytes > limits.bytes)
-      flight_->failure = Failure{Failure::Kind::statement, Fault(Fault::Kind::too_large, "the answer is longer than " + std::to_string(limits.bytes) + " bytes (sql.answer_bytes); use LIMIT, sql.open and sql.fetch, or sql.stream"), true};
+      flight_->failure = Failure{Failure::Kind::statement, limits.more_bytes(), true};
   }
   if (flight_->failure) {
     flight_->answer.rows.clear();

@@ -21,7 +21,7 @@ class MariaLink final : public cluster::Link, private Session::Owner {
   using Failure = cluster::Failure;
   using Trip = cluster::Trip;
 
-  MariaLink(const Login&, const cluster::Address&, Use, Loop&, Statements&, cluster::AnswerLimits, cluster::Engine::Events);
+  MariaLink(const Login&, const cluster::Address&, Use, Loop&, Statements&, AnswerLimits, cluster::Engine::Events);
   ~MariaLink() override;
 
   std::size_t room() const noexcept override { return state_ == State::open && !busy() ? 1 : 0; }
@@ -113,7 +113,7 @@ class MariaLink final : public cluster::Link, private Session::Owner {
   const Use use_;
   Loop& loop_;
   Statements& statements_;
-  const cluster::AnswerLimits limits_;
+  const AnswerLimits limits_;
   cluster::Engine::Events events_;
   State state_ = State::connecting;
   std::optional<Session> session_;

@@ -102,11 +102,11 @@ void PgLink::take_rows(Flight& flight, std::size_t index, const PGresult* result
   } catch (const std::bad_alloc&) {
     flight.failure = Failure{Failure::Kind::statement, Fault::out_of_memory(), true};
   }
-  const auto limits = flight.trip.own ? cluster::AnswerLimits() : limits_;
-  if (!flight.failure && static_cast<std::int64_t>(rows.rows.size()) > limits.rows)
-    flight.failure = Failure{Failure::Kind::statement, Fault(Fault::Kind::too_large, "the answer has more than " + std::to_string(limits.rows) + " rows (sql.answer_rows); use LIMIT, sql.open and sql.fetch, or sql.stream"), true};
+  const auto limits = flight.trip.own ? AnswerLimits() : limits_;
+  if (!flight.failure && rows.rows.size() > limits.rows)
+    flight.failure = Failure{Failure::Kind::statement, limits.more_rows(), true};
   else if (!flight.failure && flight.bytes > limits.bytes)
-    flight.failure = Failure{Failure::Kind::statement, Fault(Fault::Kind::too_large, "the answer is longer than " + std::to_string(limits.bytes) + " bytes (sql.answer_bytes); use LIMIT, sql.open and sql.fetch, or sql.stream"), true};
+    flight.failure = Failure{Failure::Kind::statement, limits.more_bytes(), true};
   if (flight.failure) rows.rows = {};
 }
 

@@ -108,7 +108,7 @@ std::vector<Mark> read_history_file(std::string_view text) {
 
 }  // namespace
 
-Postgres::Postgres(const std::string& url, cluster::AnswerLimits limits) : limits_(limits) {
+Postgres::Postgres(const std::string& url, AnswerLimits limits) : limits_(limits) {
   const Options options = parse(url);
   for (auto* option = options.get(); option->keyword; ++option) {
     const std::string name = option->keyword;

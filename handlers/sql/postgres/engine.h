@@ -13,7 +13,7 @@ class Postgres final : public cluster::Engine {
  public:
   // `url`: anything that libpq takes as a connection string, hosts and ports apart, which are each Address's. Throws
   // std::runtime_error for one that it does not.
-  Postgres(const std::string& url, cluster::AnswerLimits);
+  Postgres(const std::string& url, AnswerLimits);
 
   // The nodes that `url` names: HOST:PORT each.
   static std::vector<std::pair<std::string, std::string>> hosts(const std::string& url);
@@ -37,7 +37,7 @@ class Postgres final : public cluster::Engine {
 
   std::vector<std::pair<std::string, std::string>> parameters_;  // of the connection string, without hosts
   std::string options_;
-  cluster::AnswerLimits limits_;
+  AnswerLimits limits_;
   Learned learned_;
   std::string mark_;  // of the catalogue that `learned_` is of
   Statements statements_{learned_};

@@ -30,7 +30,7 @@ bool read_lsn(std::string_view text, std::uint64_t& out) {
 }
 
 PgLink::PgLink(const std::vector<std::pair<std::string, std::string>>& parameters, Use use, Loop& loop, Statements& statements, const std::string& system,
-               cluster::AnswerLimits limits, cluster::Engine::Events events)
+               AnswerLimits limits, cluster::Engine::Events events)
     : use_(use), loop_(loop), statements_(statements), system_(system), limits_(limits), events_(std::move(events)) {
   std::vector<const char*> names, values;
   for (const auto& [name, value] : parameters) {

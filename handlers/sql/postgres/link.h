@@ -25,7 +25,7 @@ class PgLink final : public cluster::Link, private Loop::Watcher, private Loop::
   using Failure = cluster::Failure;
   using Trip = cluster::Trip;
 
-  PgLink(const std::vector<std::pair<std::string, std::string>>& parameters, Use, Loop&, Statements&, const std::string& system, cluster::AnswerLimits, cluster::Engine::Events);
+  PgLink(const std::vector<std::pair<std::string, std::string>>& parameters, Use, Loop&, Statements&, const std::string& system, AnswerLimits, cluster::Engine::Events);
   ~PgLink() override;
 
   std::size_t room() const noexcept override;
@@ -111,7 +111,7 @@ class PgLink final : public cluster::Link, private Loop::Watcher, private Loop::
   Loop& loop_;
   Statements& statements_;
   const std::string& system_;  // the engine's: known once a probe was answered
-  const cluster::AnswerLimits limits_;
+  const AnswerLimits limits_;
   cluster::Engine::Events events_;
   PGconn* connection_ = nullptr;
   int fd_ = -1;

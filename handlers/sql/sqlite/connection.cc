@@ -305,9 +305,9 @@ Rows Connection::run(const Prepared& prepared, const AnswerLimits& limits, const
   const std::int64_t before = sqlite3_total_changes64(handle_);
   for (Value::Array row; step(prepared, row, bytes, stop); row = {}) {
     if (rows.rows.size() == limits.rows)
-      throw Fault(Fault::Kind::too_large, "the answer has more than " + std::to_string(limits.rows) + " rows (sql.answer_rows); use LIMIT, sql.open and sql.fetch, or sql.stream");
-    if (bytes > limits.answer_bytes)
-      throw Fault(Fault::Kind::too_large, "the answer is longer than " + std::to_string(limits.answer_bytes) + " bytes (sql.answer_bytes); use LIMIT, sql.open and sql.fetch, or sql.stream");
+      throw limits.more_rows();
+    if (bytes > limits.bytes)
+      throw limits.more_bytes();
     rows.rows.emplace_back(std::move(row));
   }
   // total_changes counts what triggers did, changes does not; but only total_changes tells whether there was a change at all.

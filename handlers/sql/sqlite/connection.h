@@ -10,15 +10,11 @@
 #include <memory>
 #include <unordered_map>
 
+#include "handlers/sql/answer_limits.h"
 #include "handlers/sql/backend.h"
 #include "rpc/clock.h"
 
 namespace sluice::sql::sqlite {
-
-struct AnswerLimits {
-  std::size_t rows = 100'000;          // of one answer; sql.open, sql.fetch and sql.stream have no such limit
-  std::size_t answer_bytes = 64 << 20;  // of the values in it
-};
 
 // Is it a read-only handle's no to a write?
 bool refuses_write(const Fault&);

@@ -37,8 +37,8 @@ class ServerWorld final : public World {
     }
     static bool is_mariadb(const std::string& url) { return url.starts_with("mariadb:"); }
     static std::unique_ptr<sql::cluster::Engine> engine(const std::string& url) {
-      if (is_mariadb(url)) return std::make_unique<sql::mariadb::MariaDb>(sql::mariadb::read_url(url).login, sql::cluster::AnswerLimits{});
-      return std::make_unique<sql::postgres::Postgres>(url, sql::cluster::AnswerLimits{});
+      if (is_mariadb(url)) return std::make_unique<sql::mariadb::MariaDb>(sql::mariadb::read_url(url).login, sql::AnswerLimits{});
+      return std::make_unique<sql::postgres::Postgres>(url, sql::AnswerLimits{});
     }
     static sql::cluster::Settings settings(const std::string& url) {
       sql::cluster::Settings settings;
