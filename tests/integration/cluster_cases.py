@@ -319,6 +319,34 @@ class Statements(ClusterCase):
         self.fault("stale fencing token: 8 was given, 9 was seen", write, "8")
 
 
+    def test_a_fence_is_checked_in_a_transaction(self):
+        write = lambda tx, token: self.sql.execute("INSERT INTO event VALUES (?, 1)", [f"fenced {token} {time.time()}"], {**tx, "fence": {"lock": "gate", "token": token}})
+        write({}, "7")
+        early, tx = self.sql.begin(), self.sql.begin()
+        self.assertEqual(self.sql.query("SELECT count(*) FROM event WHERE id LIKE 'gated%'", [], {"tx": early})["rows"], [[0]])
+        self.assertEqual(write({"tx": tx}, "9")["affected"], 1)
+        self.sql.commit(tx)
+        self.fault("stale fencing token: 8 was given, 9 was seen", write, {"tx": early}, "8")
+        self.fault("its fencing token is stale", self.sql.commit, early)
+
+    def test_keys_and_fences_are_good_again_after_their_tables_were_dropped(self):
+        guards = {"sluice_keys": lambda: {"key": str(time.time())}, "sluice_fences": lambda: {"fence": {"lock": "way", "token": str(int(time.time()))}},
+                  "sluice_fences, sluice_keys": lambda: {"key": str(time.time()), "fence": {"lock": "way", "token": str(int(time.time()))}}}
+        for tables, options in guards.items():
+            with self.subTest(tables):
+                write = lambda: self.sql.execute("INSERT INTO event VALUES (?, 1)", [f"anew {time.time()}"], options())
+                write()
+                cluster.sql(0, f"DROP TABLE {tables}")
+                self.assertEqual(write()["affected"], 1)
+
+    def test_a_fence_makes_its_table_in_a_transaction(self):
+        with Gateway(data=cluster.url()) as gateway, proxy(gateway) as g:
+            cluster.sql(0, "DROP TABLE IF EXISTS sluice_fences")
+            tx = g.sql.begin()
+            self.assertEqual(g.sql.execute("INSERT INTO event VALUES (?, 1)", [f"way {time.time()}"], {"tx": tx, "fence": {"lock": "way", "token": "1"}})["affected"], 1)
+            g.sql.commit(tx)
+
+
 class Users(unittest.TestCase):
     def test_none_holds_more_than_half_of_the_transactions(self):
         with tempfile.TemporaryDirectory(prefix="sluice-users-") as folder:

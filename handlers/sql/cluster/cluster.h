@@ -81,6 +81,7 @@ class Cluster final : public Backend {
     std::optional<Position> wanted;     // not older than that
     std::uint64_t tried = 0;            // nodes that broke under it, by bit
     int attempts = 0;                   // nodes that it was sent to
+    bool guarded = false;               // its key is claimed and its fence raised, in its transaction
     bool replayed = false;              // its answer is the reply that is kept under its key
     bool may_have_run = false;          // a write was handed to a server that did not answer
     std::string shadow;
@@ -164,6 +165,8 @@ class Cluster final : public Backend {
   void finish_guarded(const JobPtr&, Node&, std::vector<Rows>);
   void replay_key(const JobPtr&, Node&);
   void refuse_fence(const JobPtr&, Node&);
+  static std::int64_t fence_seen(const Rows&);  // of Texts::read_fence
+  static bool has_guards(const Job&);
   void held(const JobPtr&, Node&, std::vector<Statement>, bool position, UniqueFunction<void(Trip::Answer)> then);
   void drop_old_keys();
 
@@ -172,6 +175,7 @@ class Cluster final : public Backend {
   std::optional<Fault> above_share(const Job&) const;  // its caller may open no more
   std::shared_ptr<Transaction> transaction_of(const Job&) const;  // nullptr: its caller has none by that handle
   void run_in_transaction(const JobPtr&);
+  void send_in_transaction(const JobPtr&, const std::shared_ptr<Transaction>&);
   void end_transaction(const JobPtr&, bool commit);
   void forget_transaction(const std::string& handle);
   void end_late(const std::string& handle, const std::string& why);

@@ -8,6 +8,8 @@
 
 namespace sluice::sql::cluster {
 
+bool Cluster::has_guards(const Job& job) { return !job.work.options.key.empty() || job.work.options.fence; }
+
 void Cluster::guarded(const JobPtr& job, Node& node) {
   auto lease = [this, job, &node] {
     node.lease(job->party(), job->deadline, [this, job, &node](std::variant<std::shared_ptr<Node::Lease>, Failure> leased) {
@@ -17,8 +19,7 @@ void Cluster::guarded(const JobPtr& job, Node& node) {
       guard(job, node);
     });
   };
-  const bool has_guards = !job->work.options.key.empty() || job->work.options.fence;
-  guards_ready_ || !has_guards ? lease() : create_guards(node, lease);
+  guards_ready_ || !has_guards(*job) ? lease() : create_guards(node, lease);
 }
 
 // What fails here shows when the tables are used.
@@ -44,6 +45,11 @@ void Cluster::held(const JobPtr& job, Node& node, std::vector<Statement> stateme
     if (job->answered) return;
     if (auto* failure = std::get_if<Failure>(&arrived)) {
       if (!commits) failure->may_have_run = false;
+      // It may be that their tables were not made after all, or are gone: they are made anew, once.
+      if (has_guards(*job) && !job->guarded && failure->kind == Failure::Kind::statement && std::exchange(guards_ready_, false) && job->attempts == 1) {
+        job->lease.reset();
+        return write(job);
+      }
       return write_failed(job, node, std::move(*failure));
     }
     then(std::move(std::get<Trip::Answer>(arrived)));
@@ -70,6 +76,7 @@ void Cluster::guard_answered(const JobPtr& job, Node& node, Trip::Answer guards)
   if (!options.key.empty() && guards.rows[at++].affected == 0) return replay_key(job, node);
   if (options.fence && guards.rows[at].affected == 0) return refuse_fence(job, node);
   job->may_have_run = false;
+  job->guarded = true;
   held(job, node, job->work.statements, false, [this, job, &node](Trip::Answer done) { finish_guarded(job, node, std::move(done.rows)); });
 }
 
@@ -123,10 +130,14 @@ void Cluster::refuse_fence(const JobPtr& job, Node& node) {
   steps.push_back({texts.rollback, {}});
   held(job, node, std::move(steps), false, [this, job](Trip::Answer found) {
     job->lease->give(true);
-    const auto* row = found.rows[0].rows.empty() ? nullptr : found.rows[0].rows[0].get_if<Value::Array>();
-    const auto* seen = row && !row->empty() ? (*row)[0].get_if<std::int64_t>() : nullptr;
-    answer(job, stale(*job->work.options.fence, seen ? *seen : 0));
+    answer(job, stale(*job->work.options.fence, fence_seen(found.rows[0])));
   });
+}
+
+std::int64_t Cluster::fence_seen(const Rows& rows) {
+  const auto* row = rows.rows.empty() ? nullptr : rows.rows[0].get_if<Value::Array>();
+  const auto* seen = row && !row->empty() ? (*row)[0].get_if<std::int64_t>() : nullptr;
+  return seen ? *seen : 0;
 }
 
 void Cluster::drop_old_keys() {

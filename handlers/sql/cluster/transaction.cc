@@ -83,12 +83,21 @@ void Cluster::run_in_transaction(const JobPtr& job) {
   if (!transaction) return answer(job, not_open(handle));
   if (transaction->busy) return answer(job, Fault(Fault::Kind::conflict, "a statement of this transaction is running; wait for its answer"));
   if (transaction->failed) return answer(job, Fault(Fault::Kind::conflict, "this transaction has failed and takes only sql.rollback: " + transaction->why));
+  transaction->busy = true;
+  const auto& fence = job->work.options.fence;
+  if (!fence || guards_ready_) return send_in_transaction(job, transaction);
+  create_guards(transaction->lease->node(), [this, job, transaction] {
+    if (job->answered) return;  // its time was up, and with it the transaction's
+    send_in_transaction(job, transaction);
+  });
+}
+
+void Cluster::send_in_transaction(const JobPtr& job, const std::shared_ptr<Transaction>& transaction) {
   Link* link = transaction->lease->link();
   if (!link) {
-    forget_transaction(handle);
-    return answer(job, not_open(handle));
+    forget_transaction(job->work.options.tx);
+    return answer(job, not_open(job->work.options.tx));
   }
-  transaction->busy = true;
   transaction->defines |= job->defines;
   transaction->opaque |= job->opaque;
   job->sent = Clock::now();
@@ -96,12 +105,16 @@ void Cluster::run_in_transaction(const JobPtr& job) {
   Trip trip;
   trip.kind = Trip::Kind::held;
   trip.statements = job->work.statements;
-  if (job->work.options.fence)
-    trip.statements.insert(trip.statements.begin(), {engine_->texts().raise_fence, Value::Array{job->work.options.fence->lock, job->work.options.fence->token}});
+  if (const auto& fence = job->work.options.fence) {
+    const auto& texts = engine_->texts();
+    const Statement checks[] = {{texts.raise_fence, Value::Array{fence->lock, fence->token}}, {texts.read_fence, Value::Array{fence->lock}}};
+    trip.statements.insert(trip.statements.begin(), std::begin(checks), std::end(checks));
+  }
   Node& node = transaction->lease->node();
   trip.done = [this, job, transaction, &node](Trip::Arrived arrived) {
     transaction->busy = false;
     if (auto* failure = std::get_if<Failure>(&arrived)) {
+      if (job->work.options.fence) guards_ready_ = false;  // it may be that its table is gone
       const bool over = failure->kind == Failure::Kind::lost || failure->kind == Failure::Kind::retryable;
       transaction->failed = over || failure->ended || engine_->texts().failure_ends_transaction;
       transaction->why = failure->fault.message();
@@ -115,9 +128,9 @@ void Cluster::run_in_transaction(const JobPtr& job) {
       if (rows.rows[0].affected == 0) {
         transaction->failed = true;
         transaction->why = "its fencing token is stale";
-        return answer(job, stale(*job->work.options.fence, 0));
+        return answer(job, stale(*job->work.options.fence, fence_seen(rows.rows[1])));
       }
-      rows.rows.erase(rows.rows.begin());
+      rows.rows.erase(rows.rows.begin(), rows.rows.begin() + 2);
     }
     answer_rows(job, node, std::move(rows));
   };

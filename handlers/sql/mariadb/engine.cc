@@ -93,7 +93,7 @@ MariaDb::MariaDb(Login login, AnswerLimits limits) : login_(std::move(login)), l
   // A row that stays as it is does not count as affected: an accepted token is counted as a use.
   texts_.raise_fence =
       "INSERT INTO sluice_fences (name, token) VALUES (?, ?) ON DUPLICATE KEY UPDATE uses = uses + (token <= VALUES(token)), token = GREATEST(token, VALUES(token))";
-  texts_.read_fence = "SELECT token FROM sluice_fences WHERE name = ?";
+  texts_.read_fence = "SELECT token FROM sluice_fences WHERE name = ? LOCK IN SHARE MODE";  // the row of now, whatever the transaction's snapshot has
 }
 
 std::unique_ptr<Link> MariaDb::dial(const cluster::Address& address, Link::Use use, Loop& loop, Events events) {
