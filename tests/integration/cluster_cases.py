@@ -431,6 +431,19 @@ class Pairs(ClusterCase):
 
         self.paused(write_and_read)
 
+    def test_a_session_reads_what_its_transactions_wrote(self):
+        def write_and_read():
+            for i, (at_begin, at_statement) in enumerate((({"session": "eve"}, {}), ({}, {"session": "eve"}), ({"session": "eve"}, {"session": "eve"}))):
+                tx = self.sql.begin(at_begin)
+                self.sql.execute("INSERT INTO event VALUES (?, 1)", [f"of a transaction {i}"], {"tx": tx, **at_statement})
+                self.sql.commit(tx)
+                self.assertEqual(self.sql.query("SELECT count(*) FROM event WHERE id LIKE 'of a transaction%'", [], {"session": "eve"})["rows"], [[i + 1]])
+            tx = self.sql.begin({"session": "eve"})
+            self.fault("must be the one of the transaction, 'eve', or none, not 'adam'", self.sql.query, "SELECT 1", [], {"tx": tx, "session": "adam"})
+            self.sql.rollback(tx)
+
+        self.paused(write_and_read)
+
     def test_a_table_that_no_replica_has_yet_is_read_after_its_token(self):
         """What a replica says that is not known to be fresh, an error too, is no answer."""
 

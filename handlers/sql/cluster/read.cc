@@ -115,7 +115,11 @@ void Cluster::read(const JobPtr& job) {
 }
 
 void Cluster::tell_lost(const JobPtr& job) {
-  if (job->by_session) sessions_.forget(job->work.options.session);  // once is enough
+  if (job->by_session && !sessions_.forget(job->work.options.session)) {  // whose write that was, nobody knows
+    job->by_session = false;
+    job->wanted.reset();
+    return read(job);
+  }
   answer(job, Fault(Fault::Kind::write_lost, "this write was lost in a failover: it was acknowledged by a primary that is gone, and the database went on without it"));
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// Sessions: what was last written under each session's name, so that its readers need no tokens. Bounded: the longest unused go first.
+// Sessions: what was last written under each session's name, so that its readers need no tokens. Bounded: the longest unused go first, and
+// from then on a name that is not known may be one of them, and reads what any of them wrote.
 
 #include <list>
 #include <string>
@@ -13,9 +14,10 @@ class Sessions {
  public:
   explicit Sessions(std::size_t most) : most_(most) {}
 
+  // nullptr: it has written nothing.
   const Position* find(const std::string& name) {
     auto found = by_name_.find(name);
-    if (found == by_name_.end()) return nullptr;
+    if (found == by_name_.end()) return gone_.empty() ? nullptr : &gone_;
     used_.splice(used_.begin(), used_, found->second);
     return &found->second->at;
   }
@@ -28,6 +30,7 @@ class Sessions {
       return;
     }
     if (used_.size() >= most_) {
+      raise(gone_, used_.back().at);
       by_name_.erase(used_.back().name);
       used_.pop_back();
     }
@@ -35,11 +38,16 @@ class Sessions {
     by_name_.emplace(name, used_.begin());
   }
 
-  void forget(const std::string& name) {
+  // What find() told is history no more. false: the name is not known, and that was of those that went.
+  bool forget(const std::string& name) {
     auto found = by_name_.find(name);
-    if (found == by_name_.end()) return;
+    if (found == by_name_.end()) {
+      gone_ = {};
+      return false;
+    }
     used_.erase(found->second);
     by_name_.erase(found);
+    return true;
   }
 
  private:
@@ -50,6 +58,7 @@ class Sessions {
   std::size_t most_;
   std::list<Session> used_;  // the last used in front
   std::unordered_map<std::string, std::list<Session>::iterator> by_name_;
+  Position gone_;
 };
 
 }  // namespace sluice::sql::cluster

@@ -49,6 +49,7 @@ void Cluster::begin_on(const JobPtr& job, Node& node) {
     held(job, node, {{engine_->texts().begin, {}}}, false, [this, job, &node](Trip::Answer) {
       if (auto fault = above_share(*job)) return answer(job, std::move(*fault));  // of many that began at once
       auto transaction = std::make_shared<Transaction>(std::move(job->lease), job->work.options.caller, home_);
+      transaction->session = job->work.options.session;
       const std::string handle = new_handle();
       transaction->late.start(job->transaction_life, [this, handle] { end_late(handle, "the transaction's time was up"); });
       transactions_.emplace(handle, std::move(transaction));
@@ -83,6 +84,11 @@ void Cluster::run_in_transaction(const JobPtr& job) {
   if (!transaction) return answer(job, not_open(handle));
   if (transaction->busy) return answer(job, Fault(Fault::Kind::conflict, "a statement of this transaction is running; wait for its answer"));
   if (transaction->failed) return answer(job, Fault(Fault::Kind::conflict, "this transaction has failed and takes only sql.rollback: " + transaction->why));
+  if (const auto& session = job->work.options.session; !session.empty()) {
+    if (!transaction->session.empty() && session != transaction->session)
+      return answer(job, Fault(Fault::Kind::bad_arguments, "'session' must be the one of the transaction, " + describe(Value(transaction->session)).substr(7) + ", or none, not " + describe(Value(session)).substr(7)));
+    transaction->session = session;
+  }
   transaction->busy = true;
   const auto& fence = job->work.options.fence;
   if (!fence || guards_ready_) return send_in_transaction(job, transaction);
@@ -178,6 +184,7 @@ void Cluster::end_transaction(const JobPtr& job, bool commit) {
     }
     transaction->lease->give(!transaction->opaque);
     if (commit && failed) return answer(job, Fault(Fault::Kind::conflict, "the transaction had failed and was rolled back: " + transaction->why));
+    job->work.options.session = transaction->session;
     answer_rows(job, node, std::move(std::get<Trip::Answer>(arrived)));
   };
   link->send(std::move(trip));

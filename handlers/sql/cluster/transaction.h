@@ -15,6 +15,7 @@ struct Cluster::Transaction {
   bool defines = false;  // Job::defines of its commit
   bool opaque = false;   // Job::opaque of a statement in it
   std::string why;      // it failed
+  std::string session;  // that is told of its commit
 };
 
 }  // namespace sluice::sql::cluster
