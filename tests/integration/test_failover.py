@@ -104,6 +104,14 @@ class OldPrimary(FaultCase):
         wait_for(lambda: self.roles()[str(self.cluster.node_port(1))] == "primary", "the new primary to be known")
         self.assertEqual(self.g.sql.query("SELECT count(*) FROM event", [], {"after": kept})["rows"], [[1]])
         self.assertEqual(self.fault("lost in a failover", self.g.sql.query, "SELECT count(*) FROM event", [], {"after": lost}), WRITE_LOST)
+        # Nor does the primary do what was to come after it.
+        for call in ((self.g.sql.execute, "INSERT INTO event VALUES (3)", []), (self.g.sql.query, "SELECT pg_advisory_xact_lock(1)", []), (self.g.sql.batch, [["INSERT INTO event VALUES (3)"]]), (self.g.sql.begin,)):
+            self.assertEqual(self.fault("lost in a failover", *call, {"after": lost}), WRITE_LOST)
+        tx = self.g.sql.begin({"after": kept})
+        self.assertEqual(self.fault("lost in a failover", self.g.sql.query, "SELECT 1", [], {"tx": tx, "after": lost}), WRITE_LOST)
+        self.assertEqual(self.g.sql.execute("INSERT INTO event VALUES (3)", [], {"tx": tx, "after": kept})["affected"], 1)
+        self.g.sql.commit(tx)
+        self.assertEqual(self.g.sql.execute("DELETE FROM event WHERE id = 3", [], {"after": kept})["affected"], 1)
         # A gateway that saw nothing of it knows it too.
         with Gateway(data=self.cluster.url()) as other, proxy(other) as g:
             wait_for(lambda: any(n["role"] == "primary" for n in g.sql.topology()["nodes"]), "the other gateway to find its primary")

@@ -85,6 +85,12 @@ class Losses(FailoverCase):
                     self.assertIn(count(kept, to), ([[1]], [[2]]))
                     self.assertEqual(count(after, to), [[2]])
                     self.assertEqual(self.fault("", count, lost, to), WRITE_LOST)
+                    # Nor does the primary do what was to come after it.
+                    for call in ((to.sql.execute, "INSERT INTO event VALUES ('more', 1)", []), (to.sql.begin,)):
+                        self.assertEqual(self.fault("", *call, {"after": lost}), WRITE_LOST)
+                    tx = to.sql.begin({"after": after})
+                    self.assertEqual(self.fault("", to.sql.query, "SELECT 1", [], {"tx": tx, "after": lost}), WRITE_LOST)
+                    to.sql.rollback(tx)
 
     def test_an_old_primary_that_comes_back_is_not_written_to(self):
         cluster = self.cluster

@@ -137,6 +137,9 @@ class Cluster final : public Backend {
 
   // read.cc
   void read(const JobPtr&);
+  bool is_history(const JobPtr&, const Node& first, bool primary_usable);
+  bool primary_has(const JobPtr&, Node& first);
+  bool is_due_at(const JobPtr&, Node& first);
   void tell_lost(const JobPtr&);
   void send_read(const JobPtr&, Node&, bool check);
   void send_cursor(const JobPtr&, Node&, bool check);

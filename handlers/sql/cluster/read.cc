@@ -67,38 +67,62 @@ int Cluster::pick(const Job& job, bool must_be_fresh) {
   return choose(candidates_, demand, next_random(random_));
 }
 
+// Is what the call asks to see part of what the primary goes on with? If not, the call is answered, or waits until more is known.
+bool Cluster::is_history(const JobPtr& job, const Node& first, bool primary_usable) {
+  if (job->wanted->system != first.at().system) {
+    answer(job, Fault(Fault::Kind::bad_arguments, "'after' is a token of another database system than " + settings_.name + " is now"));
+    return false;
+  }
+  switch (engine_->judge(reign_, *job->wanted)) {
+    case Judgement::kept: return true;
+    case Judgement::lost:
+      if (std::exchange(job->asked_latest, false)) {  // the primary that was asked is gone: no token of the caller's says this
+        job->wanted = seal_->open(job->work.options.after);
+        read(job);
+      } else if (!primary_usable || first.seen_at() < job->arrived) {
+        // Told only by a primary that was looked at since: its successor's writes are none of those that this one has heard of.
+        wait_for_node(job);
+      } else {
+        tell_lost(job);
+      }
+      return false;
+    case Judgement::unknown: break;
+  }
+  // A primary that is older than the token will hear of its successor, or the gateway will.
+  if (!primary_usable || home_.now() - job->arrived < milliseconds(500))
+    wait_for_node(job);
+  else
+    answer(job, Fault(Fault::Kind::unavailable, "the primary " + first.name() + " cannot tell whether it has this write: it belongs to another timeline than its own"));
+  return false;
+}
+
+// Has the primary got it by now? If not, it was written through another gateway a moment ago, or the server was put back to an older state:
+// its next look tells, for which the call waits.
+bool Cluster::primary_has(const JobPtr& job, Node& first) {
+  if (reached(first.at(), *job->wanted)) return true;
+  if (first.asked_at() > job->arrived) {
+    tell_lost(job);
+  } else {
+    first.look_soon();
+    wait_for_node(job);
+  }
+  return false;
+}
+
+// Of what the primary is to run whatever it finds: a write, or a statement of a transaction.
+bool Cluster::is_due_at(const JobPtr& job, Node& first) {
+  return !job->wanted || job->wanted->empty() || (is_history(job, first, true) && primary_has(job, first));
+}
+
 void Cluster::read(const JobPtr& job) {
   if (job->work.reply && job->work.reply.cancelled()) return answer(job, Fault(Fault::Kind::cancelled, "the caller is gone"));
   Node* first = primary();
   const bool primary_usable = first && first->health().state() != Health::State::down && !(job->tried >> primary_ & 1);
-  if (job->wanted && first && !job->wanted->empty()) {
-    if (job->wanted->system != first->at().system)
-      return answer(job, Fault(Fault::Kind::bad_arguments, "'after' is a token of another database system than " + settings_.name + " is now"));
-    switch (engine_->judge(reign_, *job->wanted)) {
-      case Judgement::kept: break;
-      case Judgement::lost:
-        if (std::exchange(job->asked_latest, false)) {  // the primary that was asked is gone: no token of the caller's says this
-          job->wanted = seal_->open(job->work.options.after);
-          return read(job);
-        }
-        // Told only by a primary that was looked at since: its successor's writes are none of those that this one has heard of.
-        if (!primary_usable || first->seen_at() < job->arrived) return wait_for_node(job);
-        return tell_lost(job);
-      case Judgement::unknown:
-        // A primary that is older than the token will hear of its successor, or the gateway will.
-        if (!primary_usable || home_.now() - job->arrived < milliseconds(500)) return wait_for_node(job);
-        return answer(job, Fault(Fault::Kind::unavailable, "the primary " + first->name() + " cannot tell whether it has this write: it belongs to another timeline than its own"));
-    }
-  }
+  if (job->wanted && first && !job->wanted->empty() && !is_history(job, *first, primary_usable)) return;
   if (job->work.options.level == Level::latest && !job->asked_latest) return primary_usable ? ask_primary_position(job) : wait_for_node(job);
   auto to_primary = [&] {
     if (!primary_usable) return wait_for_node(job);
-    if (job->wanted && !reached(first->at(), *job->wanted)) {
-      // Written through another gateway a moment ago; or the server was put back to an older state: its next look tells.
-      if (first->asked_at() > job->arrived) return tell_lost(job);
-      first->look_soon();
-      return wait_for_node(job);
-    }
+    if (job->wanted && !primary_has(job, *first)) return;
     ++counters_.primary_reads;
     send_read(job, *first, false);
   };

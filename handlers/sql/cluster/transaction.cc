@@ -84,6 +84,7 @@ void Cluster::run_in_transaction(const JobPtr& job) {
   if (!transaction) return answer(job, not_open(handle));
   if (transaction->busy) return answer(job, Fault(Fault::Kind::conflict, "a statement of this transaction is running; wait for its answer"));
   if (transaction->failed) return answer(job, Fault(Fault::Kind::conflict, "this transaction has failed and takes only sql.rollback: " + transaction->why));
+  if (Node* first = primary(); first && !is_due_at(job, *first)) return;
   if (const auto& session = job->work.options.session; !session.empty()) {
     if (!transaction->session.empty() && session != transaction->session)
       return answer(job, Fault(Fault::Kind::bad_arguments, "'session' must be the one of the transaction, " + describe(Value(transaction->session)).substr(7) + ", or none, not " + describe(Value(session)).substr(7)));

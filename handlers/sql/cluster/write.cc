@@ -13,6 +13,7 @@ void Cluster::write(const JobPtr& job) {
   Node* node = primary();
   // One that is demoted stays in its place until another takes it.
   if (!node || node->health().state() == Health::State::down || !node->report().primary) return wait_for_node(job);
+  if (!is_due_at(job, *node)) return;
   ++job->attempts;
   job->sent = Clock::now();
   if (job->transaction_life.count() > 0) return begin_on(job, *node);
