@@ -85,6 +85,20 @@ class Statements(cluster_cases.Statements):
         self.sql.rollback(tx)
         self.assertEqual(self.sql.query("SELECT id FROM event WHERE id = 'committed'", [], {"level": "latest"})["rows"], [])
 
+    def test_columns_have_the_names_of_now(self):
+        names = lambda text: self.sql.query(text, [], {"level": "primary"})["columns"]
+        self.sql.execute("CREATE OR REPLACE TABLE account (id INT, paid INT, due INT)")
+        self.sql.execute("CREATE OR REPLACE VIEW owed AS SELECT id, due FROM account")
+        returning = lambda: self.sql.execute("INSERT INTO account VALUES (1, 100, 5) RETURNING *")["columns"]
+        self.assertEqual([names("SELECT * FROM account"), names("SELECT * FROM owed"), returning()], [["id", "paid", "due"], ["id", "due"], ["id", "paid", "due"]])
+        self.sql.execute("ALTER TABLE account MODIFY due INT AFTER id")
+        self.sql.execute("CREATE OR REPLACE VIEW owed AS SELECT id, paid FROM account")
+        self.assertEqual([names("SELECT * FROM account"), names("SELECT * FROM owed"), returning()], [["id", "due", "paid"], ["id", "paid"], ["id", "due", "paid"]])
+        self.sql.execute("ALTER TABLE account RENAME COLUMN paid TO settled")
+        self.assertEqual([names("SELECT * FROM account"), returning()], [["id", "due", "settled"]] * 2)
+        self.sql.execute("DROP VIEW owed")
+        self.sql.execute("DROP TABLE account")
+
     def test_a_procedure_that_commits_is_told_of_where_it_may_not(self):
         self.cluster.sql(self.cluster.primary, "DELIMITER $$\nCREATE OR REPLACE PROCEDURE commits(name VARCHAR(99)) BEGIN INSERT INTO event VALUES (name, 1); COMMIT; END")
         self.cluster.sync()

@@ -135,13 +135,16 @@ bool Columns::bind(MYSQL_STMT* statement) {
   const unsigned count = mysql_stmt_field_count(statement);
   const MYSQL_FIELD* fields = mariadb_stmt_fetch_fields(statement);
   if (!fields) return false;
+  // Of a statement that was prepared before a table changed, the library keeps the names of then: those of now came with this execution.
+  const MYSQL& connection = *statement->mysql;
+  const MYSQL_FIELD* names = connection.fields && connection.field_count == count ? connection.fields : fields;
   columns_.resize(count);
   binds_.assign(count, MYSQL_BIND{});
   for (unsigned i = 0; i < count; ++i) {
     const MYSQL_FIELD& field = fields[i];
     Column& column = columns_[i];
     MYSQL_BIND& bind = binds_[i];
-    column.name.assign(field.name, field.name_length);
+    column.name.assign(names[i].name, names[i].name_length);
     column.is_unsigned = (field.flags & UNSIGNED_FLAG) != 0;
     column.decimals = field.decimals;
     bind.is_null = &column.null;
