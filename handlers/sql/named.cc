@@ -27,6 +27,17 @@ bool is_name(std::string_view name, bool dotted) {
   });
 }
 
+// Has the text a :name in it? A cast's `::` is none.
+bool calls_by_name(std::string_view text, const std::string& name) {
+  const std::string wanted = ":" + name;
+  for (auto at = text.find(wanted); at != text.npos; at = text.find(wanted, at + 1)) {
+    const auto end = at + wanted.size();
+    const bool whole = end == text.size() || (!is_name(text.substr(end, 1), false) && text[end] != '$');
+    if (whole && (at == 0 || text[at - 1] != ':')) return true;
+  }
+  return false;
+}
+
 class Parser {
  public:
   Parser(const std::string& file, std::string_view content) : file_(file), content_(content) {}
@@ -184,7 +195,7 @@ std::vector<Method> Named::methods() {
     m.signature.parameters.push_back({"struct", "options", true});
     const auto described = std::make_shared<const Method>(m);
     // Parameters are passed by place, unless the statement calls the first of them by its name.
-    const bool by_name = !statement.parameters.empty() && statement.text.find(":" + statement.parameters.front().name) != std::string::npos;
+    const bool by_name = !statement.parameters.empty() && calls_by_name(statement.text, statement.parameters.front().name);
     m.body = [this, described, text = statement.text, db = statement.db, writes = statement.writes, by_name](Call& call, Reply&& reply) {
       const auto& parameters = described->signature.parameters;
       const std::size_t count = parameters.size() - 1;
@@ -200,6 +211,7 @@ std::vector<Method> Named::methods() {
       if ((!options.db.empty() && options.db != db) || (at != options.tx.npos && options.tx.substr(at + 1) != db))
         throw Fault(Fault::Kind::bad_arguments, described->name + "() is a statement of " + (db.empty() ? "the default database" : "the database '" + db + "'") + "; leave the option 'db' out");
       options.db = db;
+      if (!writes) refuse_guards(described->name, options);
       for (std::size_t i = 0; i < count; ++i)
         if (const Value& came = call.args[i]; !came.is_nil() && parameters[i].type != "any" && kind_name(came.kind()) != parameters[i].type &&
                                                !(parameters[i].type == "double" && came.kind() == Value::Kind::integer))

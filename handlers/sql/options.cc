@@ -62,6 +62,11 @@ Fault only_reads(const std::string& why) {
   return Fault(Fault::Kind::denied, "the caller may only read, and this is, or may be, a write: " + why + "; an operator can give him a role with statements = \"write\"");
 }
 
+void refuse_guards(const std::string& method, const Options& options) {
+  if (!options.key.empty()) throw Fault(Fault::Kind::bad_arguments, method + "() takes no option 'key': it is for writes; pass it to sql.execute, sql.batch or a named write");
+  if (options.fence) throw Fault(Fault::Kind::bad_arguments, method + "() takes no option 'fence': it guards writes; pass it to sql.execute, sql.batch or a named write");
+}
+
 std::string_view name_of(Class kind) noexcept {
   switch (kind) {
     case Class::read: return "read";
@@ -74,12 +79,13 @@ std::string_view name_of(Class kind) noexcept {
 
 Options read_options(const std::string& method, const Value::Struct& given) {
   Options options;
-  bool level_given = false, lag_given = false;
+  bool level_given = false, lag_given = false, after_nothing = false;
   for (const auto& [name, value] : given) {
     if (value.is_nil()) continue;  // Python's None: as if it were not there
     if (name == "after") {
       options.after = taken<std::string>(method, name, value);
-      if (!level_given) options.level = Level::after;
+      after_nothing = options.after.empty();  // the token of a call that wrote nothing
+      if (!level_given && !after_nothing) options.level = Level::after;
     } else if (name == "db") {
       options.db = taken<std::string>(method, name, value);
     } else if (name == "key" || name == "session") {
@@ -117,6 +123,7 @@ Options read_options(const std::string& method, const Value::Struct& given) {
     throw Fault(Fault::Kind::bad_arguments, method + "() takes 'key' or 'tx', not both: a key's reply is kept in a transaction of its own");
   if (options.level == Level::bounded && !lag_given)
     throw Fault(Fault::Kind::bad_arguments, method + "() with level 'bounded' needs the option 'max_lag_ms': how far behind the primary an answer may be");
+  if (options.level == Level::after && after_nothing) options.level = Level::any;
   if (options.level == Level::after && options.after.empty())
     throw Fault(Fault::Kind::bad_arguments, method + "() with level 'after' needs the option 'after': the token of a write's answer");
   return options;

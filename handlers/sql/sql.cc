@@ -136,11 +136,6 @@ void when_read(Reply&& reply, Backend& backend, std::string statement, Then then
   when_known(std::move(reply), backend, std::move(statement), refuse, std::move(then));
 }
 
-void refuse_guards(const std::string& method, const Options& options) {
-  if (!options.key.empty()) throw Fault(Fault::Kind::bad_arguments, method + "() takes no option 'key': it is for writes; pass it to sql.execute, sql.batch or a named write");
-  if (options.fence) throw Fault(Fault::Kind::bad_arguments, method + "() takes no option 'fence': it guards writes; pass it to sql.execute, sql.batch or a named write");
-}
-
 void refuse_transaction(const std::string& method, const Options& options) {
   refuse_guards(method, options);
   if (!options.tx.empty()) throw Fault(Fault::Kind::bad_arguments, method + "() takes no option 'tx'");

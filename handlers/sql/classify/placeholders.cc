@@ -120,6 +120,7 @@ Numbered number_placeholders(std::string_view text, bool named) {
       if (next == '?') return replace(i, i + 2, "?");
       return replace(i, i + 1, "$" + std::to_string(++out.parameters));
     }
+    out.marked |= text[i] == '?';
     if (text[i] == ':' && next == ':') return i + 2;
     if (named && text[i] == ':' && name_start(next)) {
       std::size_t end = i + 1;
@@ -140,7 +141,7 @@ Numbered number_placeholders(std::string_view text, bool named) {
 std::vector<const Value*> in_order(const Numbered& statement, const Value& params) {
   std::vector<const Value*> out;
   if (params.get_if<Value::Struct>()) {
-    if (statement.numbered || statement.parameters > statement.names.size()) throw Fault(Fault::Kind::bad_arguments, "'params' is a struct, but the statement has ? or $1 in it; pass an array, or write :name for each");
+    if (statement.numbered || statement.parameters > statement.names.size() || (statement.marked && statement.names.empty())) throw Fault(Fault::Kind::bad_arguments, "'params' is a struct, but the statement has ? or $1 in it; pass an array, or write :name for each");
     for (const std::string& name : statement.names) {
       const Value* value = params.find(name);
       if (!value) throw Fault(Fault::Kind::bad_arguments, "the statement has the parameter :" + name + ", but 'params' has no member of that name");
@@ -152,10 +153,11 @@ std::vector<const Value*> in_order(const Numbered& statement, const Value& param
     for (const Value& value : *array) out.push_back(&value);
   else if (!params.is_nil())
     throw Fault(Fault::Kind::bad_arguments, "'params' must be an array for ? and $1, or a struct for :name, not " + describe(params));
-  if (out.size() != statement.parameters)
-    throw Fault(Fault::Kind::bad_arguments,
-                "the statement has " + std::to_string(statement.parameters) + " parameters, but " + std::to_string(out.size()) + " were given");
-  return out;
+  if (out.size() == statement.parameters) return out;
+  std::string why = "the statement has " + std::to_string(statement.parameters) + " parameters, but " + std::to_string(out.size()) + " were given";
+  if (statement.parameters > out.size() && !statement.numbered) why += "; an operator of PostgreSQL with a ? in it is written with ??";
+  if (const auto names = number_placeholders(statement.text, true).names; statement.parameters == 0 && !names.empty()) why = "the statement has :" + names.front() + " in it; pass 'params' as a struct, or write ? or $1";
+  throw Fault(Fault::Kind::bad_arguments, why);
 }
 
 }  // namespace sluice::sql

@@ -14,6 +14,7 @@ struct Numbered {
   std::size_t parameters = 0;      // the highest number
   std::vector<std::string> names;  // of :name, in the order of the numbers
   bool numbered = false;           // the statement has $1 in it by itself
+  bool marked = false;             // and ?, which was not replaced as names were looked for
 };
 
 // Knows strings, quoted names, dollar quotes and comments (PostgreSQL 15, 4.1), so that a `?` within them stays. A text that has $1 in it

@@ -95,6 +95,8 @@ std::vector<const Value*> in_order(const Marked& statement, const Value& params)
   const auto* array = params.get_if<Value::Array>();
   if (!array && !params.is_nil()) throw Fault(Fault::Kind::bad_arguments, "'params' must be an array for ? and $1, or a struct for :name, not " + describe(params));
   const std::size_t given = array ? array->size() : 0;
+  if (const auto names = given > 0 && statement.parameters == 0 ? mark_placeholders(statement.text, true).names : std::vector<std::string>(); !names.empty())
+    throw Fault(Fault::Kind::bad_arguments, "the statement has :" + names.front() + " in it; pass 'params' as a struct, or write ? or $1");
   if (given != statement.parameters)
     throw Fault(Fault::Kind::bad_arguments, "the statement has " + std::to_string(statement.parameters) + " parameters, but " + std::to_string(given) + " were given");
   for (const std::size_t at : statement.order) out.push_back(&(*array)[at]);

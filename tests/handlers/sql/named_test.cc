@@ -48,6 +48,8 @@ TEST(Named, TellsThePlaceOfWhatIsWrong) {
 
 TEST(Options, AreReadAndCheckedByName) {
   EXPECT_EQ(read_options("query", {{"after", "t"}}).level, Level::after);
+  EXPECT_EQ(read_options("query", {{"after", ""}}).level, Level::any);  // the token of a call that wrote nothing
+  EXPECT_EQ(read_options("query", {{"level", "after"}, {"after", ""}}).level, Level::any);
   EXPECT_EQ(read_options("query", {{"max_lag_ms", 10}}).level, Level::bounded);
   EXPECT_EQ(read_options("query", {{"level", "primary"}, {"after", Value()}}).level, Level::primary);
   EXPECT_EQ(read_options("query", {{"timeout_ms", 250.0}}).timeout_ms, 250);

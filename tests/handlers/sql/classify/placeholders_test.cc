@@ -53,5 +53,20 @@ TEST(Placeholders, parameters_are_taken_in_order_or_the_fault_says_what_is_missi
   EXPECT_THROW(in_order(marked, both), Fault);
 }
 
+TEST(Placeholders, a_fault_says_what_the_statement_has_and_how_it_is_passed) {
+  const auto refuse = [](const char* text, const Value& params) -> std::string {
+    try {
+      in_order(number_placeholders(text, params.get_if<Value::Struct>() != nullptr), params);
+    } catch (const Fault& fault) {
+      return fault.message();
+    }
+    return "";
+  };
+  EXPECT_EQ(refuse("SELECT ?::int", Value::Struct{{"a", 1}}), "'params' is a struct, but the statement has ? or $1 in it; pass an array, or write :name for each");
+  EXPECT_EQ(refuse("SELECT data ? :key", Value::Struct{{"key", "k"}}), "");
+  EXPECT_EQ(refuse("SELECT :a::int", Value::Array{1}), "the statement has :a in it; pass 'params' as a struct, or write ? or $1");
+  EXPECT_EQ(refuse("SELECT data ? 'k'", Value()), "the statement has 1 parameters, but 0 were given; an operator of PostgreSQL with a ? in it is written with ??");
+}
+
 }  // namespace
 }  // namespace sluice::sql
