@@ -66,7 +66,8 @@ Json to_json(const Value& value) {
     case Value::Kind::datetime: {
       std::string text;
       const DateTime when = *value.get_if<DateTime>();
-      if (!xmlrpc::write_datetime(when, text)) text = std::to_string(when.time_since_epoch().count()) + " us since 1970";  // a year of five digits
+      if (!xmlrpc::write_datetime(when, text)) return Json{{"$datetime", std::to_string(when.time_since_epoch().count()) + " us since 1970"}};  // a year of five digits
+      if (const auto fraction = (when - std::chrono::floor<std::chrono::seconds>(when)).count(); fraction > 0) text += "." + std::to_string(1'000'000 + fraction).substr(1);  // XML-RPC has none, zerorpc has
       return Json{{"$datetime", text}};
     }
     case Value::Kind::array: {

@@ -63,6 +63,24 @@ class FairQueue {
     return std::nullopt;
   }
 
+  // All that are wanted, each party's in their order; the turns stay as they are.
+  template <class Wanted>
+  std::vector<T> take_all(Wanted wanted) {
+    std::vector<T> taken;
+    for (auto party = turns_.begin(); party != turns_.end();) {
+      const auto line = lines_.find(*party++);  // which remove() takes out with its last entry
+      auto& entries = line->second.entries;
+      for (auto at = entries.begin(); at != entries.end();) {
+        const auto next = std::next(at);
+        const bool last = next == entries.end();
+        if (wanted(*at)) taken.push_back(remove(line, at));
+        if (last) break;
+        at = next;
+      }
+    }
+    return taken;
+  }
+
   // How many are served before another entry of that party would be, if nobody else comes.
   std::size_t ahead(Party party) const noexcept {
     const std::size_t own = size(party);

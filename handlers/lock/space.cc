@@ -119,7 +119,8 @@ void Space::failed(Waiter& waiter, const Fault& fault) {
     return;
   }
   if (fault.kind() == Fault::Kind::outcome_unknown) undo(waiter.request);
-  finish(waiter, fault);
+  // It was the store that had no time left; how long the caller waits, he has said in wait_ms.
+  finish(waiter, fault.kind() == Fault::Kind::deadline_exceeded ? Fault(Fault::Kind::unavailable, "the store '" + std::string(store_->backend()) + "': " + fault.message(), fault.detail()) : fault);
 }
 
 void Space::out_of_time(Id id) {

@@ -122,14 +122,40 @@ class Statements(ClusterCase):
 
     def test_faults_name_what_is_wrong(self):
         self.fault(engine.no_such_table, self.sql.query, "SELECT * FROM nosuch")
-        self.fault(engine.duplicate_key, self.sql.batch, [["INSERT INTO event VALUES ('twice', 0)"], ["INSERT INTO event VALUES ('twice', 0)"]])
+        twice = [["INSERT INTO event VALUES ('twice', 0)"], ["INSERT INTO event VALUES ('twice', 0)"]]
+        self.fault(engine.duplicate_key, self.sql.batch, twice)
+        for options in ({}, {"key": "twice"}, {"tx": self.sql.begin()}, {"tx": self.sql.begin(), "fence": {"lock": "twice", "token": "1"}}):
+            self.fault("statement 2 of 2: ", self.sql.batch, twice, options)
+            self.fault("statement 2 of 3: ", self.sql.batch, [["SELECT 1"], ["SELECT ?", []], ["SELECT 2"]], {} if "tx" in options else options)
+            if "tx" in options:
+                self.sql.rollback(options["tx"])
         self.assertEqual(self.sql.query("SELECT count(*) FROM event WHERE id = 'twice'", [], {"level": "primary"})["rows"], [[0]])
         for setting in ("search_path = x", "autocommit = 0"):
             self.fault("which other callers share", self.sql.query, f"SET {setting}")
+        tx = self.sql.begin()
+        self.fault("a transaction of sql.begin takes no statement that changes its connection", self.sql.execute, "SAVEPOINT here", [], {"tx": tx})
+        self.sql.rollback(tx)
         self.fault("2 parameters, but 1 were given", self.sql.query, "SELECT ?, ?", [1])
         self.fault(engine.two_statements, self.sql.query, "SELECT 1; SELECT 2")
         for place in ("1.0-1-1", ".0-1-1"):
             self.fault("signed by a gateway", self.sql.query, "SELECT 1", [], {"after": f"s1.{place}.000000000000000000000000"})
+
+    def test_a_token_of_nothing_waits_for_nothing(self):
+        nothing = self.sql.batch([["SELECT 1"]])["token"]
+        self.assertEqual(self.sql.query("SELECT 1", [], {"after": nothing})["rows"], [[1]])
+
+    def test_who_waits_in_vain_for_a_connection_is_told_so(self):
+        with Gateway(config=f'[database.main]\nurl = "{cluster.url()}"\nleases = 2\n') as gateway, proxy(gateway) as g:
+            held = [g.sql.begin() for _ in range(2)]
+            began = time.monotonic()
+            for call in ((g.sql.execute, "INSERT INTO event VALUES ('in vain', 1)", [], {"key": "in vain", "timeout_ms": 300}), (g.sql.begin, {"timeout_ms": 300}),
+                         (g.sql.fetch, g.sql.open("SELECT 1", [], {"level": "primary", "timeout_ms": 300}), 1)):
+                self.assertEqual(self.fault("(leases) are taken; it has not run", *call), DEADLINE)
+            self.assertLess(time.monotonic() - began, 3)
+            self.assertEqual({n["waiting"] for n in g.sql.topology()["nodes"]}, {0})
+            for tx in held:
+                g.sql.rollback(tx)
+            self.assertEqual(g.sql.execute("INSERT INTO event VALUES ('not in vain', 1)", [], {"key": "in vain too"})["affected"], 1)
 
     def test_one_that_fails_takes_no_neighbour_along(self):
         good, bad = [], []

@@ -93,6 +93,12 @@ class OldPrimary(FaultCase):
         self.cluster.start(1)
         self.g.sql.execute("INSERT INTO event VALUES (99)")
 
+    def test_who_finds_no_primary_in_time_is_told_of_each_node(self):
+        self.cluster.kill(0)
+        wait_for(lambda: self.g.sql.topology()["nodes"][0]["state"] == "down", "the primary to be missed")
+        code = self.fault(f"no primary to write to was found for the database main within 400 ms (127.0.0.1:{self.cluster.node_port(0)}: ", self.g.sql.execute, "INSERT INTO event VALUES (1)", [], {"timeout_ms": 400})
+        self.assertEqual(code, DEADLINE)
+
     def test_a_write_that_the_new_primary_never_had_is_told_to_be_lost(self):
         kept = self.g.sql.execute("INSERT INTO event VALUES (1)")["token"]
         self.cluster.sync()

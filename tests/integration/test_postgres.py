@@ -1,12 +1,14 @@
 """sql.* over a real PostgreSQL cluster: what it shares with other engines, and what is its own."""
 
 import contextlib
+import tempfile
 import unittest
+from pathlib import Path
 
 import cluster_cases
 from cases import adopt
 from cluster_cases import Hangs, PutBack, Users, setUpModule  # noqa: F401
-from gateway import wait_for
+from gateway import Gateway, proxy, wait_for
 from postgres import Postgres
 
 
@@ -121,6 +123,18 @@ class Statements(cluster_cases.Statements):
         answer = self.sql.batch([["CREATE TABLE made_here(id int)"], ["INSERT INTO made_here VALUES (7) RETURNING id"], ["DROP TABLE made_here"], ["DO 'BEGIN END'"]])
         self.assertEqual((len(answer["results"]), answer["results"][1]["rows"], answer["route"]["role"]), (4, [[7]], "primary"))
         self.assertTrue(answer["token"])
+
+    def test_a_transaction_whose_connection_is_gone_is_not_counted(self):
+        self.sql.begin()
+        wait_for(lambda: self.sql.topology()["transactions"] == 1, "the transaction to be counted")
+        self.cluster.sql(0, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'")
+        wait_for(lambda: self.sql.topology()["transactions"] == 0, "it to be gone", 5)
+
+    def test_a_named_statement_has_casts(self):
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "cast.sql").write_text("".join(f"-- name: cast.{name}\n-- read\n-- param: i int\nSELECT {mark}::int\n" for name, mark in (("mark", "?"), ("number", "$1"), ("name", ":i"))))
+            with Gateway(config=f'[sql]\nstatements = "{folder}"\n[database.main]\nurl = "{self.cluster.url()}"\n') as gateway, proxy(gateway) as g:
+                self.assertEqual([getattr(g.cast, name)(5)["rows"] for name in ("mark", "number", "name")], [[[5]]] * 3)
 
     def test_a_failed_transaction_is_not_committed(self):
         tx = self.sql.begin()

@@ -62,6 +62,18 @@ TEST(FairQueue, FindsOneThatIsWanted) {
   EXPECT_EQ(served(queue), "a1 ");
 }
 
+TEST(FairQueue, FindsAllThatAreWanted) {
+  FairQueue<std::string> queue;
+  for (const char* name : {"a1", "a-", "a2", "a-"}) queue.push(1, name);
+  queue.push(2, "b-");
+  queue.push(3, "c1");
+  const auto wanted = [](const std::string& name) { return name.ends_with('-'); };
+  EXPECT_EQ(queue.take_all(wanted), (std::vector<std::string>{"a-", "a-", "b-"}));
+  EXPECT_EQ(queue.parties(), 2u);
+  EXPECT_TRUE(queue.take_all(wanted).empty());
+  EXPECT_EQ(served(queue), "a1 c1 a2 ");
+}
+
 TEST(FairQueue, HoldsWhatCanOnlyBeMovedAndIsUsedAnew) {
   FairQueue<std::unique_ptr<int>> queue;
   for (int turn = 0; turn < 3; ++turn) {

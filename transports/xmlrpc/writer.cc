@@ -71,11 +71,11 @@ class Writer {
           break;
         case ByteClass::control:
           return problem(Fault::Kind::invalid_character, "the text holds the control character " + std::to_string(static_cast<unsigned char>(*at)) + " at byte " +
-                                                             std::to_string(at - text.data()) + ", which XML cannot carry; pass it as bytes (base64)");
+                                                             std::to_string(at - text.data()) + ", which XML cannot carry; as bytes (base64) it can, or by zerorpc");
         case ByteClass::lead: {
           const std::size_t length = multibyte_length({at, static_cast<std::size_t>(end - at)});
           if (length == 0)
-            return problem(Fault::Kind::invalid_character, "the text is no UTF-8 that XML can carry at byte " + std::to_string(at - text.data()) + "; pass it as bytes (base64)");
+            return problem(Fault::Kind::invalid_character, "the text is no UTF-8 that XML can carry at byte " + std::to_string(at - text.data()) + "; as bytes (base64) it can be carried");
           out_.append(at, length);
           at += length;
         }

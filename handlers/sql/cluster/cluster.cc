@@ -110,6 +110,8 @@ std::optional<Fault> Cluster::understand(Job& job) {
     if (const auto nul = statement.text.find('\0'); nul != statement.text.npos)
       return Fault(Fault::Kind::bad_arguments, "the statement has a NUL character at byte " + std::to_string(nul) + ", where a server would end it; pass octets as a parameter");
     Verdict verdict = engine_->classify(statement.text);
+    if (verdict.kind == Class::session && !work.options.tx.empty())
+      return Fault(Fault::Kind::bad_arguments, "a transaction of sql.begin takes no statement that changes its connection: " + verdict.why + ". It has no savepoints and the server's settings; sql.commit and sql.rollback end it");
     if (verdict.kind == Class::session)
       return Fault(Fault::Kind::bad_arguments, "this statement would change the connection, which other callers share: " + verdict.why + ". " +
                                                    "Use sql.begin for a transaction, sql.open for a cursor, the options of a call for its settings");
@@ -260,8 +262,18 @@ void Cluster::release_waiting() {
   }
 }
 
+// What a call is told that found no node.
+std::string Cluster::nobody_for(const Job& job, milliseconds waited) const {
+  std::string nodes;
+  for (const auto& node : nodes_) nodes += (nodes.empty() ? "" : "; ") + node->name() + ": " + (node->trouble().empty() ? (node.get() == primary() ? "the primary" : node->report().primary ? "a primary that is out of date" : "a replica") : node->trouble());
+  return std::string("no ") + (job.read || (!job.understood && !job.work.expects_write) ? "node to read from" : "primary to write to") + " was found for the database " + settings_.name + " within " +
+         std::to_string(waited.count()) + " ms (" + nodes + ")";
+}
+
 // Twenty times a second: whoever is out of time is told so.
 void Cluster::sweep() {
+  for (auto& node : nodes_) node->sweep(settings_.statement);
+  std::erase_if(transactions_, [](const auto& entry) { return !entry.second->busy && !entry.second->lease->link(); });
   const auto now = home_.now();
   const std::vector<JobPtr> all(jobs_.begin(), jobs_.end());
   for (const JobPtr& job : all) {
@@ -273,20 +285,17 @@ void Cluster::sweep() {
         answer(job, std::move(*job->outcome));
       else if (job->may_have_run)
         answer(job, Fault(Fault::Kind::outcome_unknown, "the primary did not answer in time: the write may have happened or not; repeat it with the option 'key' to have it once"));
+      else if (const auto waited = std::chrono::duration_cast<milliseconds>(job->deadline - job->arrived); job->parked)
+        answer(job, Fault(Fault::Kind::deadline_exceeded, nobody_for(*job, waited)));
       else
-        answer(job, Fault(Fault::Kind::deadline_exceeded, "the database " + settings_.name + " did not answer within " +
-                                                              std::to_string(std::chrono::duration_cast<milliseconds>(job->deadline - job->arrived).count()) + " ms" + (runs ? ", and the transaction is rolled back" : "") +
-                                                              "; give it more (timeout_ms), or have it do less"));
+        answer(job, Fault(Fault::Kind::deadline_exceeded, "the database " + settings_.name + " did not answer within " + std::to_string(waited.count()) + " ms" + (runs ? ", and the transaction is rolled back" : "") +
+                                                              (job->work.options.own ? "" : "; give it more (timeout_ms), or have it do less")));
       if (runs) end_late(job->work.options.tx, "the time of a statement in it was up");
     } else if (job->parked && now - job->arrived >= settings_.failover) {
-      std::string nodes;
-      for (const auto& node : nodes_) nodes += (nodes.empty() ? "" : "; ") + node->name() + ": " + (node->trouble().empty() ? (node.get() == primary() ? "the primary" : node->report().primary ? "a primary that is out of date" : "a replica") : node->trouble());
-      answer(job, Fault(Fault::Kind::unavailable, std::string("no ") + (job->read || (!job->understood && !job->work.expects_write) ? "node to read from" : "primary to write to") + " was found for the database " + settings_.name + " within " +
-                                                      std::to_string(settings_.failover.count()) + " ms (" + nodes + ")", {{"retry_after_ms", 1000}}));
+      answer(job, Fault(Fault::Kind::unavailable, nobody_for(*job, settings_.failover), {{"retry_after_ms", 1000}}));
     }
   }
   std::erase_if(waiting_, [](const JobPtr& job) { return job->answered; });
-  for (auto& node : nodes_) node->sweep(settings_.statement);
   sweep_timer_.start(milliseconds(50), [this] { sweep(); });
 }
 

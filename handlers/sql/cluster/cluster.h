@@ -113,6 +113,7 @@ class Cluster final : public Backend {
   void wait_for_node(const JobPtr&);
   void release_waiting();
   void sweep();
+  std::string nobody_for(const Job&, std::chrono::milliseconds waited) const;
   // A connection that came too late for the call that asked for it: others may have it.
   static void give_back(std::variant<std::shared_ptr<Node::Lease>, Failure>&);
   enum class Told : std::uint8_t { done, refused, lost };  // refused: by the server's own no
@@ -157,6 +158,7 @@ class Cluster final : public Backend {
   // write.cc
   void write(const JobPtr&);
   void write_failed(const JobPtr&, Node&, Failure);
+  static void name_statement(Failure&, const Job&, std::size_t own = 0);
   void sent_write(const JobPtr&, Node&, Trip::Arrived);
   void send_alone(const JobPtr&, Node&, Trip);
 

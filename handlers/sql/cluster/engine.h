@@ -37,6 +37,7 @@ struct Failure {
   bool may_have_run = false;  // of `lost`: the statement was handed to the socket
   bool writes = false;        // of `refused`: because it would have written, not because of what a replica cannot do
   bool of_node = false;       // of `refused`: by trouble of this node, it may be, not by what the statement is
+  std::size_t at = 0;         // of `statement` and `retryable`: which of the trip's statements it was
   bool ended = false;         // of a held trip: the statement has ended the transaction, and what it and those before it did is kept
 };
 

@@ -45,6 +45,7 @@ void Cluster::held(const JobPtr& job, Node& node, std::vector<Statement> stateme
     if (job->answered) return;
     if (auto* failure = std::get_if<Failure>(&arrived)) {
       if (!commits) failure->may_have_run = false;
+      if (!commits && job->guarded) name_statement(*failure, *job);
       // It may be that their tables were not made after all, or are gone: they are made anew, once.
       if (has_guards(*job) && !job->guarded && failure->kind == Failure::Kind::statement && std::exchange(guards_ready_, false) && job->attempts == 1) {
         job->lease.reset();

@@ -47,7 +47,8 @@ struct Node::Held {
 Node::Node(std::string name, std::string host, std::string port, Engine& engine, Loop& loop, Workers& workers, const NodeLimits& limits, Events events)
     : address_{std::move(name), std::move(host), "", std::move(port)},
       engine_(engine), loop_(loop), workers_(workers), limits_(limits), events_(std::move(events)), health_(limits.health),
-      lines_{Line<Trip>{"reads", limits.read_links, limits}, Line<Trip>{"writes", limits.write_links, limits}}, lease_line_("transactions, cursors and writes with a key", limits.leases, limits),
+      lines_{Line<Trip>{"reads", "read_links", limits.read_links, limits}, Line<Trip>{"writes", "write_links", limits.write_links, limits}},
+      lease_line_("transactions, cursors and writes with a key or fence", "leases", limits.leases, limits),
       next_probe_(loop), probe_late_(loop), unconnected_(loop) {}
 
 Node::~Node() {
@@ -91,6 +92,7 @@ void Node::dial(Link::Use use) {
     if (failure) {
       const std::string why = failure->fault.message();
       drop(ref);
+      if (ref.stopped) return;
       if (use == Link::Use::probe) return down(why);
       trouble_ = why;
       if (!links(use).empty()) {
@@ -173,7 +175,8 @@ void Node::send(Link::Use use, Trip trip) {
     }
   }
   const auto party = trip.party;
-  waiting.push(party, std::move(trip), loop_.now());
+  const auto deadline = trip.deadline;
+  waiting.push(party, std::move(trip), deadline, loop_.now());
   pump(use);
   if (use != Link::Use::read || waiting.empty() || unconnected_.running()) return;
   const auto none_open = [this] { return std::ranges::none_of(links(Link::Use::read), [](const auto& held) { return held->open; }); };
@@ -220,7 +223,9 @@ Node::Held* Node::reach(Link::Use use) {
 
 void Node::pump(Link::Use use) {
   if (use == Link::Use::lease) {
-    while (!lease_line_.empty()) {
+    const std::weak_ptr alive(alive_);
+    tell_late(lease_line_);
+    while (!alive.expired() && !lease_line_.empty()) {
       auto idle = std::ranges::find_if(links(use), [](const auto& held) { return held->open && !held->holder; });
       if (idle == links(use).end()) {
         const auto connecting = std::ranges::count_if(links(use), [](const auto& held) { return !held->open; });
@@ -238,14 +243,28 @@ void Node::pump(Link::Use use) {
   auto& waiting = line(use);
   const std::weak_ptr alive(alive_);
   while (!waiting.empty()) {
-    if (loop_.now() >= waiting.queue.front().what.deadline) {
-      waiting.drop().done(Failure{Failure::Kind::shed, Fault(Fault::Kind::deadline_exceeded, "the call's time was up while it waited for a connection to " + name() + "; it has not run"), false});
+    if (loop_.now() >= waiting.queue.front().deadline) {
+      tell_late(waiting);
       if (alive.expired()) return;
       continue;
     }
     Held* held = reach(use);
     if (!held) return;
     dispatch(*held, use, waiting.start(loop_.now()));
+  }
+}
+
+// Whose time was up while they waited: what they asked for has not run.
+template <class T>
+void Node::tell_late(Line<T>& line) {
+  if (line.empty()) return;
+  const std::string why = "the call's time was up while it waited for a connection to " + name() + ": all that it may have for " + std::string(line.who) + " (" + std::string(line.bound) + ") are taken; it has not run";
+  for (auto& entry : line.queue.take_all([now = loop_.now()](const auto& each) { return now >= each.deadline; })) {
+    Failure failure{Failure::Kind::shed, Fault(Fault::Kind::deadline_exceeded, why), false};
+    if constexpr (std::is_same_v<T, Trip>)
+      entry.what.done(std::move(failure));
+    else
+      entry.what(std::move(failure));
   }
 }
 
@@ -284,7 +303,7 @@ void Node::dispatch(Held& held, Link::Use use, Trip trip) {
 
 void Node::lease(std::uint64_t party, Deadline deadline, Leased leased) {
   if (auto failure = lease_line_.arrive(party, deadline, loop_.now(), name())) return leased(std::move(*failure));
-  lease_line_.push(party, std::move(leased), loop_.now());
+  lease_line_.push(party, std::move(leased), deadline, loop_.now());
   pump(Link::Use::lease);
 }
 
@@ -321,8 +340,11 @@ void Node::sweep(milliseconds longest) {
       if (alive.expired()) return;
       if (!held->dropped) stop(*held, "a statement ran for longer than its call had time");
     }
+    if (alive.expired()) return;
+    tell_late(line(use));
     if (!alive.expired() && !line(use).empty()) pump(use);
   }
+  if (!alive.expired()) tell_late(lease_line_);
 }
 
 void Node::look_soon() {
@@ -404,7 +426,7 @@ void Node::cut(const std::string& why, bool reads_alone) {
     for (Held* held : all) {
       if (alive.expired()) return;
       if (held->dropped) continue;
-      // A link that never opened tells so; either way it leaves the list by itself.
+      held->stopped = !held->open;  // it never was, and tells so; either way it leaves the list by itself
       held->link->cut(name() + ": " + why);
       if (alive.expired()) return;
       drop(*held);

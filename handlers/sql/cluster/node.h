@@ -87,25 +87,25 @@ class Node {
   struct Line {
     struct Entry {
       T what;
+      Deadline deadline;
       Clock::time_point since;
     };
     FairQueue<Entry> queue;
     Shedder shedder;
-    std::string_view who;  // for messages
+    std::string_view who, bound;  // for messages: what they are, and the key that says how many connections there are for them
     Clock::time_point dial_after{};  // the server would take no more a moment ago
 
-    Line(std::string_view what, std::size_t links, const NodeLimits& limits) : shedder({limits.waiting, limits.queue_target}, links), who(what) {}
+    Line(std::string_view what, std::string_view key, std::size_t links, const NodeLimits& limits) : shedder({limits.waiting, limits.queue_target}, links), who(what), bound(key) {}
     bool empty() const noexcept { return queue.empty(); }
     std::size_t size() const noexcept { return queue.size(); }
     // nullopt: it may wait.
     std::optional<Failure> arrive(std::uint64_t party, Deadline, Clock::time_point now, const std::string& node);
-    void push(std::uint64_t party, T what, Clock::time_point now) { queue.push(party, {std::move(what), now}); }
+    void push(std::uint64_t party, T what, Deadline deadline, Clock::time_point now) { queue.push(party, {std::move(what), deadline, now}); }
     T start(Clock::time_point now) {
       Entry entry = queue.pop();
       shedder.start(now - entry.since, now);
       return std::move(entry.what);
     }
-    T drop() { return queue.pop().what; }
   };
 
   void resolve(UniqueFunction<void()> then);
@@ -116,6 +116,8 @@ class Node {
   void stop(Held&, const std::string& why);
   Held* reach(Link::Use);
   void pump(Link::Use);
+  template <class T>
+  void tell_late(Line<T>&);
   void dispatch(Held&, Link::Use, Trip);
   void probe();
   void hangs();

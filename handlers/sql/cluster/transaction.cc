@@ -25,7 +25,7 @@ void Cluster::begin(Work work) {
     const auto life = job->work.options.timeout_ms;
     job->work.options.timeout_ms = 0;  // it is the transaction's, not this call's
     job->at = jobs_.insert(jobs_.end(), job);
-    job->deadline = job->arrived + settings_.statement;
+    job->deadline = job->arrived + (life > 0 ? std::min(milliseconds(life), settings_.statement) : settings_.statement);
     if (milliseconds(life) > settings_.longest_transaction)
       return answer(job, longer_than(settings_.longest_transaction, milliseconds(life)));
     if (auto fault = above_share(*job)) return answer(job, std::move(*fault));
@@ -121,6 +121,7 @@ void Cluster::send_in_transaction(const JobPtr& job, const std::shared_ptr<Trans
   trip.done = [this, job, transaction, &node](Trip::Arrived arrived) {
     transaction->busy = false;
     if (auto* failure = std::get_if<Failure>(&arrived)) {
+      name_statement(*failure, *job, job->work.options.fence ? 2 : 0);
       if (job->work.options.fence) guards_ready_ = false;  // it may be that its table is gone
       const bool over = failure->kind == Failure::Kind::lost || failure->kind == Failure::Kind::retryable;
       transaction->failed = over || failure->ended || engine_->texts().failure_ends_transaction;

@@ -50,9 +50,19 @@ void Cluster::send_alone(const JobPtr& job, Node& node, Trip trip) {
 
 void Cluster::sent_write(const JobPtr& job, Node& node, Trip::Arrived arrived) {
   if (job->answered) return;
-  if (auto* failure = std::get_if<Failure>(&arrived)) return write_failed(job, node, std::move(*failure));
+  if (auto* failure = std::get_if<Failure>(&arrived)) {
+    name_statement(*failure, *job);
+    return write_failed(job, node, std::move(*failure));
+  }
   if (job->refused) engine_->remember(job->work.statements[0].text, job->verdict);
   answer_rows(job, node, std::move(std::get<Trip::Answer>(arrived)));
+}
+
+// Of several statements, which it was that failed. Behind so many of our own.
+void Cluster::name_statement(Failure& failure, const Job& job, std::size_t own) {
+  const std::size_t all = job.work.statements.size();
+  if (all < 2 || failure.at < own || (failure.kind != Failure::Kind::statement && failure.kind != Failure::Kind::retryable)) return;
+  failure.fault = Fault(failure.fault.kind(), "statement " + std::to_string(failure.at - own + 1) + " of " + std::to_string(all) + ": " + failure.fault.message(), failure.fault.detail());
 }
 
 // Also of the steps of a guarded write: what a key guards may be repeated whatever became of it.

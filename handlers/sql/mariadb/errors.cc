@@ -41,7 +41,7 @@ Failure failure_of(const Error& error, bool sent) {
 }
 
 Failure connect_failure(const Error& error) {
-  return {Failure::Kind::starting, Fault(Fault::Kind::unavailable, error.message + " (error " + std::to_string(error.number) + ")"), false};
+  return {Failure::Kind::starting, Fault(Fault::Kind::unavailable, error.message + (error.number == 0 ? "" : " (error " + std::to_string(error.number) + ")")), false};
 }
 
 }  // namespace sluice::sql::mariadb

@@ -251,6 +251,7 @@ MariaLink::Step MariaLink::row_came() {
       flight_->failure = Failure{Failure::Kind::statement, limits.more_bytes(), true};
   }
   if (flight_->failure) {
+    flight_->failure->at = flight_->at;
     flight_->answer.rows.clear();
     return Step::skip;
   }
@@ -308,7 +309,10 @@ MariaLink::Step MariaLink::position_came() {
 MariaLink::Step MariaLink::fail(Failure failure) {
   const bool sent_for_position = step_ == Step::position || step_ == Step::position_read;
   if (sent_for_position && flight_->trip.kind != Trip::Kind::read) return Step::over;  // it is done all the same
-  if (!flight_->failure) flight_->failure = std::move(failure);
+  if (!flight_->failure) {
+    flight_->failure = std::move(failure);
+    flight_->failure->at = flight_->at;
+  }
   // In the middle of a result the library may not know where the statement stands: it is prepared anew.
   if (statement_ && kept_) {
     forget(statement_);

@@ -60,6 +60,7 @@ void PgLink::failed(Expected& front, const PGresult* result) {
     return;
   }
   flight.failure = failure_of(result, use_);
+  flight.failure->at = front.index;
 }
 
 void PgLink::take_position(Flight& flight, const PGresult* result) {
@@ -107,7 +108,9 @@ void PgLink::take_rows(Flight& flight, std::size_t index, const PGresult* result
     flight.failure = Failure{Failure::Kind::statement, limits.more_rows(), true};
   else if (!flight.failure && flight.bytes > limits.bytes)
     flight.failure = Failure{Failure::Kind::statement, limits.more_bytes(), true};
-  if (flight.failure) rows.rows = {};
+  if (!flight.failure) return;
+  flight.failure->at = index;
+  rows.rows = {};
 }
 
 void PgLink::expected_done() {

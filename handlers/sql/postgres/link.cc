@@ -193,6 +193,7 @@ bool PgLink::transmit_statement(const std::shared_ptr<Flight>& flight, std::size
     bound_.take(*numbered, statement.params);
   } catch (const Fault& fault) {
     flight->failure = Failure{Failure::Kind::statement, fault, false};
+    flight->failure->at = index;
     // What was sent before it in the same transaction must not be kept: an error of the server's own rolls it back.
     if (index > 0 && flight->trip.kind == Trip::Kind::write) {
       PQsendQueryParams(connection_, "SELECT 1 / 0", 0, nullptr, nullptr, nullptr, nullptr, 0);

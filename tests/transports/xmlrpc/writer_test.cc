@@ -84,7 +84,7 @@ TEST(Writer, UsesIntFor32BitsAndI8Beyond) {
 
 TEST(Writer, RefusesWhatXmlCannotCarryAndSaysWhere) {
   EXPECT_EQ(refusal(Value::Struct{{"rows", Value::Array{Value(Value::Array{"fine", std::string("a\0b", 3)})}}}),
-            "result['rows'][0][1]: the text holds the control character 0 at byte 1, which XML cannot carry; pass it as bytes (base64)");
+            "result['rows'][0][1]: the text holds the control character 0 at byte 1, which XML cannot carry; as bytes (base64) it can, or by zerorpc");
   EXPECT_NE(refusal("\xFF").find("no UTF-8"), std::string::npos);
   EXPECT_NE(refusal("\xEF\xBF\xBF").find("no UTF-8"), std::string::npos);
   EXPECT_NE(refusal(std::numeric_limits<std::uint64_t>::max()).find("pass it as a string"), std::string::npos);
