@@ -1,6 +1,7 @@
 """sql.* over a real PostgreSQL cluster: what it shares with other engines, and what is its own."""
 
 import contextlib
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import cluster_cases
 from cases import adopt
 from cluster_cases import Hangs, PutBack, Users, setUpModule  # noqa: F401
-from gateway import Gateway, proxy, wait_for
+from gateway import SLUICE, Gateway, proxy, wait_for
 from postgres import Postgres
 
 
@@ -129,6 +130,12 @@ class Statements(cluster_cases.Statements):
         wait_for(lambda: self.sql.topology()["transactions"] == 1, "the transaction to be counted")
         self.cluster.sql(0, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'")
         wait_for(lambda: self.sql.topology()["transactions"] == 0, "it to be gone", 5)
+
+    def test_the_command_line_shows_microseconds_where_the_wire_carries_them(self):
+        call = lambda url: subprocess.run([SLUICE, "call", url, "sql.query", "SELECT ?::timestamptz", '[{"$datetime": "20261123T14:05:00.000123"}]'], capture_output=True, text=True, check=True, timeout=60).stdout
+        gateway = cluster_cases.gateways[0]
+        self.assertIn('"20261123T14:05:00.000123"', call(gateway.endpoint))
+        self.assertIn('"20261123T14:05:00"', call(gateway.url))
 
     def test_a_named_statement_has_casts(self):
         with tempfile.TemporaryDirectory() as folder:
