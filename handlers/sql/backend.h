@@ -79,6 +79,7 @@ struct Options {
   bool read_committed = false;
 };
 
+Fault of_statement(std::size_t number, std::size_t all, const Fault&);  // which of several it was that failed, from 1; for backends
 Fault longer_than(std::chrono::milliseconds longest, std::chrono::milliseconds asked);  // of begin()'s timeout_ms; for backends
 Fault only_reads(const std::string& why);  // the denial of a write whose caller may only read; for backends
 

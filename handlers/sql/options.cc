@@ -54,6 +54,10 @@ Fault stale(const Fence& fence, std::int64_t seen) {
                {{"lock", fence.lock}, {"given", std::to_string(fence.token)}, {"seen", std::to_string(seen)}});
 }
 
+Fault of_statement(std::size_t number, std::size_t all, const Fault& fault) {
+  return Fault(fault.kind(), "statement " + std::to_string(number) + " of " + std::to_string(all) + ": " + fault.message(), fault.detail());
+}
+
 Fault longer_than(std::chrono::milliseconds longest, std::chrono::milliseconds asked) {
   return Fault(Fault::Kind::bad_arguments, "begin() option 'timeout_ms' must be at most " + std::to_string(longest.count()) + " (sql.transaction_ms), not " + std::to_string(asked.count()));
 }
@@ -116,7 +120,7 @@ Options read_options(const std::string& method, const Value::Struct& given) {
     } else {
       const auto close = nearest(name, kNames);
       throw Fault(Fault::Kind::bad_arguments, method + "() has no option " + describe(Value(name)).substr(7) +
-                                                  (close.empty() ? "; it takes after, db, fence, key, level, max_lag_ms, session, timeout_ms and tx" : "; did you mean '" + std::string(close) + "'?"));
+                                                  (close.empty() ? "; the options of sql's methods are after, db, fence, key, level, max_lag_ms, session, timeout_ms and tx" : "; did you mean '" + std::string(close) + "'?"));
     }
   }
   if (!options.key.empty() && !options.tx.empty())

@@ -111,7 +111,7 @@ std::optional<Fault> Cluster::understand(Job& job) {
       return Fault(Fault::Kind::bad_arguments, "the statement has a NUL character at byte " + std::to_string(nul) + ", where a server would end it; pass octets as a parameter");
     Verdict verdict = engine_->classify(statement.text);
     if (verdict.kind == Class::session && !work.options.tx.empty())
-      return Fault(Fault::Kind::bad_arguments, "a transaction of sql.begin takes no statement that changes its connection: " + verdict.why + ". It has no savepoints and the server's settings; sql.commit and sql.rollback end it");
+      return Fault(Fault::Kind::bad_arguments, "a transaction of sql.begin takes no statement that changes its connection: " + verdict.why + ". It has no savepoints, and its settings are the server's; to undo some of it alone, make that a transaction of its own. sql.commit and sql.rollback end it");
     if (verdict.kind == Class::session)
       return Fault(Fault::Kind::bad_arguments, "this statement would change the connection, which other callers share: " + verdict.why + ". " +
                                                    "Use sql.begin for a transaction, sql.open for a cursor, the options of a call for its settings");

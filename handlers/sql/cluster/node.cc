@@ -258,7 +258,7 @@ void Node::pump(Link::Use use) {
 template <class T>
 void Node::tell_late(Line<T>& line) {
   if (line.empty()) return;
-  const std::string why = "the call's time was up while it waited for a connection to " + name() + ": all that it may have for " + std::string(line.who) + " (" + std::string(line.bound) + ") are taken; it has not run";
+  const std::string why = "the call's time was up while it waited for a connection to " + name() + ": all that it may have for " + std::string(line.who) + " (" + std::string(line.bound) + ") are taken; it has not run. Try again, give it more time (timeout_ms), or configure more";
   for (auto& entry : line.queue.take_all([now = loop_.now()](const auto& each) { return now >= each.deadline; })) {
     Failure failure{Failure::Kind::shed, Fault(Fault::Kind::deadline_exceeded, why), false};
     if constexpr (std::is_same_v<T, Trip>)

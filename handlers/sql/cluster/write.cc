@@ -62,7 +62,7 @@ void Cluster::sent_write(const JobPtr& job, Node& node, Trip::Arrived arrived) {
 void Cluster::name_statement(Failure& failure, const Job& job, std::size_t own) {
   const std::size_t all = job.work.statements.size();
   if (all < 2 || failure.at < own || (failure.kind != Failure::Kind::statement && failure.kind != Failure::Kind::retryable)) return;
-  failure.fault = Fault(failure.fault.kind(), "statement " + std::to_string(failure.at - own + 1) + " of " + std::to_string(all) + ": " + failure.fault.message(), failure.fault.detail());
+  failure.fault = of_statement(failure.at - own + 1, all, failure.fault);
 }
 
 // Also of the steps of a guarded write: what a key guards may be repeated whatever became of it.

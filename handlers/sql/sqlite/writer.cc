@@ -122,7 +122,7 @@ Outcome Writer::attempt(Job& job) {
     return Fault::out_of_memory();
   } catch (const Fault& fault) {
     if (job.work.statements.size() < 2) return fault;
-    return Fault(fault.kind(), "statement " + std::to_string(result.rows.size() + 1) + " of " + std::to_string(job.work.statements.size()) + ": " + fault.message(), fault.detail());
+    return of_statement(result.rows.size() + 1, job.work.statements.size(), fault);
   }
   try {
     if (keyed) keep_reply(connection_, job.work.options, job.work.statements, result.rows);
